@@ -1,0 +1,92 @@
+//! Durations as people write them: `30s`, `5m`, `1h30m`, `250ms`.
+
+use std::time::Duration;
+
+/// Reads a duration; made for clap's `value_parser`.
+///
+/// ```
+/// use arus_runtime::duration::parse;
+/// use std::time::Duration;
+///
+/// assert_eq!(parse("1h30m"), Ok(Duration::from_secs(5_400)));
+/// assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
+/// assert!(parse("30").unwrap_err().contains("30s"));
+/// ```
+///
+/// # Errors
+/// A sentence that tells the accepted forms, when the text is none of them.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    humantime::parse_duration(text).map_err(|_| {
+        let guess = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            format!("; did you mean {text}s?")
+        } else {
+            String::new()
+        };
+        format!("\"{text}\" is no duration: write 250ms, 30s, 5m or 1h30m{guess}")
+    })
+}
+
+/// Writes a duration so that [`parse`] reads it back: `1h30m`, `250ms`, `0s`.
+///
+/// ```
+/// use arus_runtime::duration::display;
+/// use std::time::Duration;
+///
+/// assert_eq!(display(Duration::from_secs(5_400)), "1h30m");
+/// assert_eq!(display(Duration::from_millis(1_250)), "1s250ms");
+/// ```
+pub fn display(duration: Duration) -> String {
+    humantime::format_duration(duration)
+        .to_string()
+        .replace(' ', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn forms() {
+        let cases = [
+            ("30s", Some(30_000)),
+            (" 5m ", Some(300_000)),
+            ("1h30m", Some(5_400_000)),
+            ("1h 30m", Some(5_400_000)),
+            ("250ms", Some(250)),
+            ("2d", Some(172_800_000)),
+            ("0s", Some(0)),
+            ("", None),
+            ("30", None),
+            ("-5s", None),
+            ("s", None),
+            ("5 parsecs", None),
+            ("99999999999999999999s", None),
+            ("1e3s", None),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(parse(text).ok(), ms.map(Duration::from_millis), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_error_tells_the_forms() {
+        assert_eq!(
+            parse("30").unwrap_err(),
+            "\"30\" is no duration: write 250ms, 30s, 5m or 1h30m; did you mean 30s?"
+        );
+        assert_eq!(
+            parse("").unwrap_err(),
+            "\"\" is no duration: write 250ms, 30s, 5m or 1h30m"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(ms in 0_u64..1 << 53) {
+            let duration = Duration::from_millis(ms);
+            prop_assert_eq!(parse(&display(duration)), Ok(duration));
+        }
+    }
+}

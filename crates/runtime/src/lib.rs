@@ -1,0 +1,18 @@
+//! What every program of the workspace shares at its edge: flag blocks for logs and metrics, the stop signal, the
+//! clock, durations and numbers as people write them, and how a program ends.
+//!
+//! Flow of a `main`: parse the flags, [`logging::LogArgs::init`], [`metrics::MetricsArgs::serve`],
+//! [`shutdown::on_signals`], make one [`clock::SystemClock`], run, [`exit::report`].
+//!
+//! There is no domain knowledge here: no Kafka, no SQL, no windows.
+
+pub mod clock;
+pub mod duration;
+mod error;
+pub mod exit;
+pub mod logging;
+pub mod metrics;
+pub mod number;
+pub mod shutdown;
+
+pub use error::Error;
