@@ -1,4 +1,5 @@
-//! Time as an argument: the real clock is made once, in `main`; tests move a [`ManualClock`] by hand.
+//! Time as an argument: the real clock is made once, in `main`; tests move a [`ManualClock`] by
+//! hand.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -30,14 +31,9 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// A clock whose [`Clock::monotonic`] starts now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the real clock is made"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where the real clock is made")]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 }
 
@@ -48,10 +44,7 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the wall clock is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
     fn wall_ms(&self) -> i64 {
         // A machine set before 1970 gives negative milliseconds rather than a panic.
         match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -92,16 +85,11 @@ struct Now {
 }
 
 impl ManualClock {
-    /// A clock that shows `wall_ms` (milliseconds since the Unix epoch) and a monotonic time of zero.
+    /// A clock that shows `wall_ms` (milliseconds since the Unix epoch) and a monotonic time of
+    /// zero.
     pub fn new(wall_ms: i64) -> Self {
-        let now = Now {
-            wall_ms,
-            wall_rest: Duration::ZERO,
-            monotonic: Duration::ZERO,
-        };
-        Self {
-            now: Mutex::new(now),
-        }
+        let now = Now { wall_ms, wall_rest: Duration::ZERO, monotonic: Duration::ZERO };
+        Self { now: Mutex::new(now) }
     }
 
     /// Sets the wall clock; the monotonic time stays.
@@ -123,9 +111,7 @@ impl ManualClock {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Now> {
-        self.now
-            .lock()
-            .expect("nobody panics while holding the clock")
+        self.now.lock().expect("nobody panics while holding the clock")
     }
 }
 
@@ -148,10 +134,7 @@ mod tests {
         let clock = SystemClock::new();
         let (first, wall) = (clock.monotonic(), clock.wall_ms());
         assert!(clock.monotonic() >= first);
-        assert!(
-            (1_600_000_000_000..4_000_000_000_000).contains(&wall),
-            "{wall}"
-        );
+        assert!((1_600_000_000_000..4_000_000_000_000).contains(&wall), "{wall}");
     }
 
     #[test]
@@ -160,9 +143,6 @@ mod tests {
         for _ in 0..10 {
             clock.advance(Duration::from_micros(300));
         }
-        assert_eq!(
-            (clock.wall_ms(), clock.monotonic()),
-            (2, Duration::from_millis(3))
-        );
+        assert_eq!((clock.wall_ms(), clock.monotonic()), (2, Duration::from_millis(3)));
     }
 }

@@ -37,9 +37,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 /// assert_eq!(display(Duration::from_millis(1_250)), "1s250ms");
 /// ```
 pub fn display(duration: Duration) -> String {
-    humantime::format_duration(duration)
-        .to_string()
-        .replace(' ', "")
+    humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
 #[cfg(test)]
@@ -76,10 +74,7 @@ mod tests {
             parse("30").unwrap_err(),
             "\"30\" is no duration: write 250ms, 30s, 5m or 1h30m; did you mean 30s?"
         );
-        assert_eq!(
-            parse("").unwrap_err(),
-            "\"\" is no duration: write 250ms, 30s, 5m or 1h30m"
-        );
+        assert_eq!(parse("").unwrap_err(), "\"\" is no duration: write 250ms, 30s, 5m or 1h30m");
     }
 
     proptest! {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 pub enum Error {
     /// `--log` is not a filter.
     #[error(
-        "\"{filter}\" is no log filter ({reason}): write a level like \"info\", or \"info,rdkafka=debug\""
+        "\"{filter}\" is no log filter ({reason}): \
+         write a level like \"info\", or \"info,rdkafka=debug\""
     )]
     LogFilter {
         /// What was given.
@@ -29,7 +30,8 @@ pub enum Error {
     LogTwice(String),
     /// The metrics address cannot be listened on.
     #[error(
-        "cannot serve metrics at {address}: {source}; choose another --metrics-addr (port 0 takes a free one)"
+        "cannot serve metrics at {address}: {source}; \
+         choose another --metrics-addr (port 0 takes a free one)"
     )]
     MetricsAddress {
         /// What was given.

@@ -1,9 +1,10 @@
-//! How a program ends: 0 done or stopped by a signal, 1 failed, 2 wrong use (clap's own), 130 forced by a second signal.
+//! How a program ends: 0 done or stopped by a signal, 1 failed, 2 wrong use (clap's own), 130
+//! forced by a second signal.
 
 use std::process::ExitCode;
 
-/// Prints a failure once to standard error, as `error: ` and the chain of causes joined by `: `, and gives the exit
-/// code: 0 for `Ok`, 1 for `Err`.
+/// Prints a failure once to standard error, as `error: ` and the chain of causes joined by `: `,
+/// and gives the exit code: 0 for `Ok`, 1 for `Err`.
 pub fn report(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -14,8 +15,8 @@ pub fn report(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// The causes joined by `: `. A cause that the message before it tells already is not told twice: many errors write
-/// their source into their own sentence.
+/// The causes joined by `: `. A cause that the message before it tells already is not told twice:
+/// many errors write their source into their own sentence.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
@@ -44,17 +45,10 @@ mod tests {
     #[test]
     fn every_cause_is_told_once() {
         let inner = anyhow::Error::new(io::Error::other("disk on fire"));
-        let outer = inner
-            .context("cannot write the checkpoint")
-            .context("the job ended");
-        assert_eq!(
-            chain(&outer),
-            "the job ended: cannot write the checkpoint: disk on fire"
-        );
+        let outer = inner.context("cannot write the checkpoint").context("the job ended");
+        assert_eq!(chain(&outer), "the job ended: cannot write the checkpoint: disk on fire");
 
-        let telling = anyhow::Error::new(Tells {
-            source: io::Error::other("disk on fire"),
-        });
+        let telling = anyhow::Error::new(Tells { source: io::Error::other("disk on fire") });
         assert_eq!(
             chain(&telling.context("retail-etl")),
             "retail-etl: cannot read a.csv: disk on fire"
@@ -63,10 +57,7 @@ mod tests {
 
     #[test]
     fn codes() {
-        assert_eq!(
-            format!("{:?}", report(Ok(()))),
-            format!("{:?}", ExitCode::SUCCESS)
-        );
+        assert_eq!(format!("{:?}", report(Ok(()))), format!("{:?}", ExitCode::SUCCESS));
         let failed = report(Err(anyhow::anyhow!("expected in this test's output")));
         assert_eq!(format!("{failed:?}"), format!("{:?}", ExitCode::FAILURE));
     }

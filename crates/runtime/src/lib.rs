@@ -1,5 +1,5 @@
-//! What every program of the workspace shares at its edge: flag blocks for logs and metrics, the stop signal, the
-//! clock, durations and numbers as people write them, and how a program ends.
+//! What every program of the workspace shares at its edge: flag blocks for logs and metrics, the
+//! stop signal, the clock, durations and numbers as people write them, and how a program ends.
 //!
 //! Flow of a `main`: parse the flags, [`logging::LogArgs::init`], [`metrics::MetricsArgs::serve`],
 //! [`shutdown::on_signals`], make one [`clock::SystemClock`], run, [`exit::report`].

@@ -14,7 +14,8 @@ use crate::Error;
 /// Log flags, flattened into every program.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogArgs {
-    /// What to log: a level (error, warn, info, debug, trace) or a filter by module like "info,rdkafka=debug"
+    /// What to log: a level (error, warn, info, debug, trace) or a filter by module like
+    /// "info,rdkafka=debug"
     #[arg(
         long,
         env = "ARUS_LOG",
@@ -47,7 +48,8 @@ pub enum LogFormat {
 }
 
 impl LogArgs {
-    /// Logs to standard error from now on; in colours only if that is a terminal and `NO_COLOR` is not set.
+    /// Logs to standard error from now on; in colours only if that is a terminal and `NO_COLOR` is
+    /// not set.
     ///
     /// # Errors
     /// When the filter cannot be read, or the log is set up already.
@@ -63,20 +65,15 @@ impl LogArgs {
     /// When the file cannot be opened, the filter cannot be read, or the log is set up already.
     pub fn init_to_file(&self, path: &Path) -> Result<(), Error> {
         let opened = OpenOptions::new().create(true).append(true).open(path);
-        let file = opened.map_err(|source| Error::LogFile {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = opened.map_err(|source| Error::LogFile { path: path.to_owned(), source })?;
         self.install(BoxMakeWriter::new(Arc::new(file)), false)
     }
 
     fn filter(&self) -> Result<EnvFilter, Error> {
-        EnvFilter::builder()
-            .parse(&self.log)
-            .map_err(|error| Error::LogFilter {
-                filter: self.log.clone(),
-                reason: error.to_string(),
-            })
+        EnvFilter::builder().parse(&self.log).map_err(|error| Error::LogFilter {
+            filter: self.log.clone(),
+            reason: error.to_string(),
+        })
     }
 
     fn install(&self, writer: BoxMakeWriter, colours: bool) -> Result<(), Error> {
@@ -103,9 +100,7 @@ mod tests {
     }
 
     fn parse(args: &[&str]) -> LogArgs {
-        <Program as clap::Parser>::try_parse_from([&["program"], args].concat())
-            .unwrap()
-            .log
+        <Program as clap::Parser>::try_parse_from([&["program"], args].concat()).unwrap().log
     }
 
     #[test]
@@ -113,10 +108,7 @@ mod tests {
         for good in ["info", "warn,rdkafka=debug", "off", "arus_streaming=trace"] {
             assert!(parse(&["--log", good]).filter().is_ok(), "{good}");
         }
-        let error = parse(&["--log", "info,,=="])
-            .filter()
-            .unwrap_err()
-            .to_string();
+        let error = parse(&["--log", "info,,=="]).filter().unwrap_err().to_string();
         assert!(error.contains("is no log filter"), "{error}");
     }
 
@@ -136,9 +128,6 @@ mod tests {
         assert!(!text.contains("not wanted"), "{text}");
         assert!(matches!(args.init(), Err(Error::LogTwice(_))));
         let missing = folder.path().join("no/such/folder");
-        assert!(matches!(
-            args.init_to_file(&missing),
-            Err(Error::LogFile { .. })
-        ));
+        assert!(matches!(args.init_to_file(&missing), Err(Error::LogFile { .. })));
     }
 }

@@ -1,8 +1,8 @@
-//! Metrics as Prometheus text over HTTP. Any crate counts with the `metrics` macros; without `--metrics-addr` that
-//! costs nothing.
+//! Metrics as Prometheus text over HTTP. Any crate counts with the `metrics` macros; without
+//! `--metrics-addr` that costs nothing.
 //!
-//! The server is a few lines on a plain thread: one short answer per scrape needs no web framework, and binding
-//! ourselves lets port 0 tell which port it became.
+//! The server is a few lines on a plain thread: one short answer per scrape needs no web framework,
+//! and binding ourselves lets port 0 tell which port it became.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,10 +14,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use crate::Error;
 use crate::clock::{Clock, SystemClock};
 
-/// Upper bounds of every histogram's buckets, in seconds: 1 ms to 60 s. Name histograms `…_seconds`.
-pub const BUCKETS_SECONDS: [f64; 15] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
-];
+/// Upper bounds of every histogram's buckets, in seconds: 1 ms to 60 s. Name histograms
+/// `…_seconds`.
+pub const BUCKETS_SECONDS: [f64; 15] =
+    [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
 /// A scraper that dawdles must not keep the next one waiting for longer than this.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,18 +26,15 @@ const LARGEST_REQUEST_BYTES: usize = 16 * 1024;
 /// Metrics flags, flattened into every long-running program.
 #[derive(Clone, Debug, clap::Args)]
 pub struct MetricsArgs {
-    /// Serve Prometheus metrics at this address, e.g. 127.0.0.1:9464 (port 0: any free one) [default: off]
-    #[arg(
-        long,
-        env = "METRICS_ADDR",
-        value_name = "HOST:PORT",
-        help_heading = "Logs and metrics"
-    )]
+    /// Serve Prometheus metrics at this address, e.g. 127.0.0.1:9464 (port 0: any free one)
+    /// [default: off]
+    #[arg(long, env = "METRICS_ADDR", value_name = "HOST:PORT", help_heading = "Logs and metrics")]
     pub metrics_addr: Option<SocketAddr>,
 }
 
 impl MetricsArgs {
-    /// Serves `/metrics` and `/health` from now on if an address was given, and returns the address bound.
+    /// Serves `/metrics` and `/health` from now on if an address was given, and returns the address
+    /// bound.
     ///
     /// # Errors
     /// When the address cannot be listened on, or metrics are set up already.
@@ -55,7 +52,8 @@ impl MetricsArgs {
         let upkeep = handle.clone();
         spawn("metrics-upkeep", move || {
             loop {
-                // Histograms keep raw samples until somebody drains them: without scrapes that must be us.
+                // Histograms keep raw samples until somebody drains them: without scrapes that must
+                // be us.
                 thread::sleep(Duration::from_secs(5));
                 upkeep.run_upkeep();
             }
@@ -67,18 +65,15 @@ impl MetricsArgs {
 
 fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let started = thread::Builder::new().name(name.to_owned()).spawn(body);
-    started
-        .map(drop)
-        .map_err(|source| Error::Thread { name, source })
+    started.map(drop).map_err(|source| Error::Thread { name, source })
 }
 
 fn serve_forever(listener: &TcpListener, handle: &PrometheusHandle) {
     loop {
-        let answered = listener
-            .accept()
-            .and_then(|(stream, _)| answer(stream, handle));
+        let answered = listener.accept().and_then(|(stream, _)| answer(stream, handle));
         if let Err(error) = answered {
-            // Out of file descriptors, or a scraper that hung up: neither may stop the job, nor spin.
+            // Out of file descriptors, or a scraper that hung up: neither may stop the job, nor
+            // spin.
             tracing::debug!(%error, "metrics request failed");
             thread::sleep(Duration::from_millis(20));
         }
@@ -90,14 +85,8 @@ fn answer(mut stream: TcpStream, handle: &PrometheusHandle) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = read_head(&mut stream)?;
     let mut words = request.split(|byte| byte.is_ascii_whitespace());
-    let (method, target) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
-    let path = target
-        .split(|byte| *byte == b'?')
-        .next()
-        .unwrap_or_default();
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let (status, body) = match (method, path) {
         (b"GET" | b"HEAD", b"/" | b"/metrics") => ("200 OK", handle.render()),
         (b"GET" | b"HEAD", b"/health") => ("200 OK", "OK\n".to_owned()),
@@ -124,10 +113,7 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     while !request.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
         let left = PATIENCE.saturating_sub(clock.monotonic());
         if left.is_zero() || request.len() > LARGEST_REQUEST_BYTES {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "request too slow or too large",
-            ));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "request too slow or too large"));
         }
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut part)? {
@@ -154,9 +140,7 @@ mod tests {
     #[test]
     fn serves_text_at_a_free_port() {
         assert_eq!(MetricsArgs { metrics_addr: None }.serve().unwrap(), None);
-        let args = MetricsArgs {
-            metrics_addr: Some("127.0.0.1:0".parse().unwrap()),
-        };
+        let args = MetricsArgs { metrics_addr: Some("127.0.0.1:0".parse().unwrap()) };
         let address = args.serve().unwrap().unwrap();
         assert_ne!(address.port(), 0);
 
@@ -167,32 +151,17 @@ mod tests {
         let text = ask(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
         assert!(text.contains("rows_total{kind=\"late\"} 3"), "{text}");
-        assert!(
-            text.contains("epoch_duration_seconds_bucket{le=\"0.002\"} 0"),
-            "{text}"
-        );
-        assert!(
-            text.contains("epoch_duration_seconds_bucket{le=\"0.005\"} 1"),
-            "{text}"
-        );
-        assert!(
-            text.contains("epoch_duration_seconds_bucket{le=\"60\"} 1"),
-            "{text}"
-        );
+        assert!(text.contains("epoch_duration_seconds_bucket{le=\"0.002\"} 0"), "{text}");
+        assert!(text.contains("epoch_duration_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+        assert!(text.contains("epoch_duration_seconds_bucket{le=\"60\"} 1"), "{text}");
 
         assert!(ask(address, "GET /health HTTP/1.0\r\n\r\n").ends_with("OK\n"));
         assert!(ask(address, "GET /x HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404"));
         assert!(ask(address, "POST /metrics HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 405"));
 
-        let taken = MetricsArgs {
-            metrics_addr: Some(address),
-        }
-        .serve()
-        .unwrap_err();
+        let taken = MetricsArgs { metrics_addr: Some(address) }.serve().unwrap_err();
         assert!(
-            taken
-                .to_string()
-                .starts_with(&format!("cannot serve metrics at {address}")),
+            taken.to_string().starts_with(&format!("cannot serve metrics at {address}")),
             "{taken}"
         );
     }

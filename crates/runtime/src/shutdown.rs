@@ -1,6 +1,7 @@
 //! The stop signal: asked for once, seen by every task and thread.
 //!
-//! The first Ctrl-C or SIGTERM asks the program to flush, commit and leave; a second one ends it at once.
+//! The first Ctrl-C or SIGTERM asks the program to flush, commit and leave; a second one ends it at
+//! once.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -9,7 +10,8 @@ use tokio::sync::watch;
 
 use crate::Error;
 
-/// A stop that can be asked for and waited for, from async tasks and from plain threads. Clones are one and the same.
+/// A stop that can be asked for and waited for, from async tasks and from plain threads. Clones are
+/// one and the same.
 ///
 /// ```
 /// use arus_runtime::shutdown::Shutdown;
@@ -62,27 +64,20 @@ impl Shutdown {
     pub async fn requested(&self) {
         let mut tasks = self.shared.tasks.subscribe();
         // The sender lives in `self`, so the channel cannot close under us.
-        tasks
-            .wait_for(|requested| *requested)
-            .await
-            .expect("the sender is alive");
+        tasks.wait_for(|requested| *requested).await.expect("the sender is alive");
     }
 
-    /// Blocks until the stop is asked for, at most `timeout`; tells whether it was. A worker's sleep between triggers.
+    /// Blocks until the stop is asked for, at most `timeout`; tells whether it was. A worker's
+    /// sleep between triggers.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let guard = self.lock();
-        let waited = self
-            .shared
-            .threads
-            .wait_timeout_while(guard, timeout, |requested| !*requested);
+        let waited =
+            self.shared.threads.wait_timeout_while(guard, timeout, |requested| !*requested);
         *waited.expect("nobody panics while holding the flag").0
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
-        self.shared
-            .requested
-            .lock()
-            .expect("nobody panics while holding the flag")
+        self.shared.requested.lock().expect("nobody panics while holding the flag")
     }
 }
 
@@ -92,19 +87,17 @@ impl Default for Shutdown {
     }
 }
 
-/// What must be put right before the process is ended by a second signal, such as a terminal in its second screen.
+/// What must be put right before the process is ended by a second signal, such as a terminal in its
+/// second screen.
 static BEFORE_FORCED_EXIT: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
 
 /// Registers something quick to do just before a second signal ends the process.
 pub fn before_forced_exit(action: fn()) {
-    BEFORE_FORCED_EXIT
-        .lock()
-        .expect("actions are run on a copy")
-        .push(action);
+    BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").push(action);
 }
 
-/// A stop that Ctrl-C (SIGINT) or SIGTERM asks for. A second signal ends the process at once with code 130.
-/// Must be called inside a tokio runtime that has its I/O driver on.
+/// A stop that Ctrl-C (SIGINT) or SIGTERM asks for. A second signal ends the process at once with
+/// code 130. Must be called inside a tokio runtime that has its I/O driver on.
 ///
 /// # Errors
 /// When the process cannot listen for signals.
@@ -126,10 +119,7 @@ pub fn on_signals() -> Result<Shutdown, Error> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        let actions = BEFORE_FORCED_EXIT
-            .lock()
-            .expect("actions are run on a copy")
-            .clone();
+        let actions = BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").clone();
         actions.iter().for_each(|action| action());
         eprintln!(
             "stopped at once by a second signal; the next start resumes from the last commit"
