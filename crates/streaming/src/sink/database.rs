@@ -1,0 +1,192 @@
+//! A database table, exactly once: the epoch's rows and its number are one transaction.
+
+use arus_store::{Store, TableSpec, TableWrite};
+use tokio::runtime::Handle;
+
+use super::{EpochOutput, Guarantee, OutputMode, OutputTable, Sink};
+use crate::Error;
+
+/// Rows in a table of PostgreSQL or SQLite: upserted by key (append, update) or replaced as a whole
+/// (complete).
+///
+/// Its calls block on the runtime behind the handle: use it on a thread of its own, not inside an
+/// async task.
+pub struct DatabaseSink {
+    store: Store,
+    runtime: Handle,
+    job: String,
+    table: TableSpec,
+    mode: OutputMode,
+    /// The last epoch in the database, once it was asked for.
+    last: Option<Option<u64>>,
+}
+
+impl DatabaseSink {
+    /// A sink for the table of that name; it is made at the first call if it is absent. `job` names
+    /// the row that holds the epoch: jobs that share a database need different names.
+    pub fn new(store: Store, runtime: Handle, job: String, table: OutputTable) -> Self {
+        let OutputTable { name, schema, key, mode } = table;
+        let table = TableSpec { name, schema, key };
+        Self { store, runtime, job, table, mode, last: None }
+    }
+
+    fn epoch_in_database(&mut self) -> Result<Option<u64>, Error> {
+        if let Some(last) = self.last {
+            return Ok(last);
+        }
+        let (store, table, job) = (&self.store, &self.table, &self.job);
+        let last = self.runtime.block_on(async {
+            store.ensure_table(table).await?;
+            store.last_epoch(job).await
+        })?;
+        self.last = Some(last);
+        Ok(last)
+    }
+}
+
+impl Sink for DatabaseSink {
+    fn name(&self) -> String {
+        format!("table {} in {}", self.table.name, self.store.describe())
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn last_epoch(&mut self) -> Result<Option<u64>, Error> {
+        self.last = None;
+        self.epoch_in_database()
+    }
+
+    fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error> {
+        let EpochOutput { epoch, rows } = output;
+        let last = self.epoch_in_database()?;
+        if epoch != last.unwrap_or(0) + 1 {
+            return Err(Error::EpochConflict { sink: self.name(), found: last, epoch });
+        }
+        let table = &self.table;
+        let writes = match self.mode {
+            OutputMode::Complete => vec![TableWrite::Replace { table, rows }],
+            _ if rows.num_rows() == 0 => vec![],
+            OutputMode::Append | OutputMode::Update => vec![TableWrite::Upsert { table, rows }],
+        };
+        // After a failure nobody knows what is there: the next call asks.
+        self.last = None;
+        self.runtime.block_on(self.store.commit_epoch(&self.job, last, epoch, &writes))?;
+        self.last = Some(Some(epoch));
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), Error> {
+        self.last = None;
+        self.epoch_in_database()?;
+        self.runtime.block_on(self.store.reset_job(&self.job, &[&self.table]))?;
+        self.last = Some(None);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::fixture::{purchases, table};
+    use arrow::array::RecordBatch;
+    use std::time::Duration;
+    use tokio::runtime::Runtime;
+
+    struct World {
+        runtime: Runtime,
+        url: String,
+        _folder: tempfile::TempDir,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}", folder.path().join("test.db").display());
+            Self { runtime: Runtime::new().unwrap(), url, _folder: folder }
+        }
+
+        fn store(&self) -> Store {
+            let store = Store::connect(&self.url, Duration::from_secs(5));
+            self.runtime.block_on(store).unwrap()
+        }
+
+        fn sink(&self, mode: OutputMode) -> DatabaseSink {
+            let handle = self.runtime.handle().clone();
+            DatabaseSink::new(self.store(), handle, "job".to_owned(), table(mode))
+        }
+
+        fn rows(&self) -> RecordBatch {
+            let OutputTable { name, schema, key, .. } = table(OutputMode::Append);
+            let table = TableSpec { name, schema, key };
+            self.runtime.block_on(self.store().read_table(&table)).unwrap()
+        }
+    }
+
+    fn commit(sink: &mut DatabaseSink, epoch: u64, rows: &RecordBatch) -> Result<(), Error> {
+        sink.commit(EpochOutput { epoch, rows })
+    }
+
+    #[test]
+    fn rows_and_epoch_survive_a_restart() {
+        let world = World::new();
+        let mut sink = world.sink(OutputMode::Append);
+        assert_eq!(sink.last_epoch().unwrap(), None);
+        commit(&mut sink, 1, &purchases(&[(0, "Bed", 1, 10)])).unwrap();
+        commit(&mut sink, 2, &purchases(&[])).unwrap();
+        let mut sink = world.sink(OutputMode::Append);
+        assert_eq!(sink.last_epoch().unwrap(), Some(2));
+        commit(&mut sink, 3, &purchases(&[(30_000, "Bed", 2, 20)])).unwrap();
+        assert_eq!(world.rows(), purchases(&[(0, "Bed", 1, 10), (30_000, "Bed", 2, 20)]));
+    }
+
+    #[test]
+    fn update_replaces_rows_by_key_and_complete_replaces_all() {
+        let world = World::new();
+        let mut sink = world.sink(OutputMode::Update);
+        commit(&mut sink, 1, &purchases(&[(0, "Bed", 1, 10), (0, "Sofa", 1, 5)])).unwrap();
+        commit(&mut sink, 2, &purchases(&[(0, "Bed", 2, 30)])).unwrap();
+        assert_eq!(world.rows(), purchases(&[(0, "Bed", 2, 30), (0, "Sofa", 1, 5)]));
+        let mut sink = world.sink(OutputMode::Complete);
+        commit(&mut sink, 3, &purchases(&[(0, "Desk", 7, 7)])).unwrap();
+        assert_eq!(world.rows(), purchases(&[(0, "Desk", 7, 7)]));
+        commit(&mut sink, 4, &purchases(&[])).unwrap();
+        assert_eq!(world.rows().num_rows(), 0);
+    }
+
+    #[test]
+    fn another_process_is_noticed_and_changes_nothing() {
+        let world = World::new();
+        let (mut one, mut two) = (world.sink(OutputMode::Append), world.sink(OutputMode::Append));
+        assert_eq!((one.last_epoch().unwrap(), two.last_epoch().unwrap()), (None, None));
+        commit(&mut one, 1, &purchases(&[(0, "Bed", 1, 10)])).unwrap();
+        commit(&mut two, 1, &purchases(&[(0, "Bed", 9, 90)])).unwrap_err();
+        assert_eq!(world.rows(), purchases(&[(0, "Bed", 1, 10)]));
+        let skipped = commit(&mut one, 3, &purchases(&[])).unwrap_err();
+        assert!(matches!(skipped, Error::EpochConflict { found: Some(1), epoch: 3, .. }));
+    }
+
+    #[test]
+    fn a_failed_commit_leaves_the_epoch_and_can_be_done_again() {
+        let world = World::new();
+        let mut sink = world.sink(OutputMode::Append);
+        commit(&mut sink, 1, &purchases(&[(0, "Bed", 1, 10)])).unwrap();
+        let other_columns = purchases(&[(30_000, "Bed", 2, 20)]).project(&[0, 1]).unwrap();
+        commit(&mut sink, 2, &other_columns).unwrap_err();
+        assert_eq!(sink.last_epoch().unwrap(), Some(1));
+        commit(&mut sink, 2, &purchases(&[(30_000, "Bed", 2, 20)])).unwrap();
+        assert_eq!(world.rows().num_rows(), 2);
+    }
+
+    #[test]
+    fn reset_forgets_rows_and_epoch() {
+        let world = World::new();
+        let mut sink = world.sink(OutputMode::Append);
+        commit(&mut sink, 1, &purchases(&[(0, "Bed", 1, 10)])).unwrap();
+        sink.reset().unwrap();
+        assert_eq!((sink.last_epoch().unwrap(), world.rows().num_rows()), (None, 0));
+        commit(&mut sink, 1, &purchases(&[(0, "Sofa", 1, 10)])).unwrap();
+        assert_eq!(world.rows(), purchases(&[(0, "Sofa", 1, 10)]));
+    }
+}
