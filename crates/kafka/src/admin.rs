@@ -1,0 +1,301 @@
+//! Topics: is a broker there, make a topic, how many partitions has it, delete it. All of it blocks, and all of it ends.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use arus_runtime::clock::{Clock, SystemClock};
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::{Error, KafkaArgs};
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the brokers may take to agree that a topic is there, or gone.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A topic as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// Its number of partitions, if it has to be made.
+    pub partitions: i32,
+    /// Its own settings, such as `cleanup.policy`.
+    pub configs: Vec<(String, String)>,
+}
+
+impl TopicSpec {
+    /// A topic without settings of its own.
+    pub fn new(name: impl Into<String>, partitions: i32) -> Self {
+        Self { name: name.into(), partitions, configs: Vec::new() }
+    }
+}
+
+/// A topic as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicState {
+    /// Whether it was made just now, by us.
+    pub created: bool,
+    /// The partitions that it has.
+    pub partitions: i32,
+}
+
+/// Waits until a broker answers, at most `--retry-for`.
+///
+/// # Errors
+/// [`Error::NoBroker`] when none does; [`Error::Options`] when librdkafka does not take the options.
+pub fn wait_for_broker(args: &KafkaArgs) -> Result<(), Error> {
+    answering(args).map(|_| ())
+}
+
+/// How many partitions the topic has; `None` when there is no such topic. Waits for the broker as
+/// [`wait_for_broker`] does, and never creates the topic.
+///
+/// # Errors
+/// Those of [`wait_for_broker`], and [`Error::Client`] when the broker does not tell.
+pub fn partitions(args: &KafkaArgs, topic: &str) -> Result<Option<i32>, Error> {
+    look(&answering(args)?, topic)
+}
+
+/// Makes the topic if it is not there, and waits until every partition can be written to. A topic that is there, or
+/// that another program makes at the same time, stays as it is.
+///
+/// # Errors
+/// Those of [`partitions`]; [`Error::Topic`] when the broker refuses.
+pub fn ensure_topic(args: &KafkaArgs, spec: &TopicSpec) -> Result<TopicState, Error> {
+    let client = answering(args)?;
+    if let Some(partitions) = look(&client, &spec.name)? {
+        return Ok(TopicState { created: false, partitions });
+    }
+    let mut topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(-1));
+    for (key, value) in &spec.configs {
+        topic = topic.set(key, value);
+    }
+    let mut answer = create(args, &topic)?;
+    if answer == Some(RDKafkaErrorCode::InvalidReplicationFactor) {
+        // Brokers before 2.4 have no default of their own.
+        topic.replication = TopicReplication::Fixed(1);
+        answer = create(args, &topic)?;
+    }
+    let created = match answer {
+        None => true,
+        Some(RDKafkaErrorCode::TopicAlreadyExists) => false,
+        Some(code) => {
+            return Err(Error::Topic {
+                action: "create",
+                topic: spec.name.clone(),
+                reason: code.to_string(),
+            });
+        }
+    };
+    let found = settle(&spec.name, "ready", || look(&client, &spec.name))?;
+    Ok(TopicState { created, partitions: found })
+}
+
+/// Deletes the topic and waits until it is gone; tells whether it was there.
+///
+/// # Errors
+/// Those of [`partitions`]; [`Error::Topic`] when the broker refuses; [`Error::TopicUnsettled`] when it stays.
+pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
+    let client = answering(args)?;
+    if look(&client, topic)?.is_none() {
+        return Ok(false);
+    }
+    let admin = admin(args)?;
+    let result = block_on(admin.delete_topics(&[topic], &request_options()));
+    match refusal(result, "delete", topic)? {
+        None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
+        Some(code) => {
+            return Err(Error::Topic {
+                action: "delete",
+                topic: topic.to_owned(),
+                reason: code.to_string(),
+            });
+        }
+    }
+    settle(topic, "gone", || Ok(look(&client, topic)?.is_none().then_some(true)))
+}
+
+/// Says nothing of its own: what goes wrong comes back as an error.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, reason, "client error");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A client that has had an answer. A consumer, because asking it for a topic's metadata does not create the topic.
+fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
+    args.check()?;
+    let mut config = args.client_config();
+    config.set("reconnect.backoff.max.ms", "500");
+    let client: BaseConsumer<Quiet> = config
+        .create_with_context(Quiet)
+        .map_err(|error| Error::Options { reason: crate::options::reason(&error) })?;
+    let clock = SystemClock::new();
+    loop {
+        let left = args.retry_for.saturating_sub(clock.monotonic());
+        // Even with nothing left to wait, one honest try.
+        let timeout = left.clamp(PAUSE, REQUEST_TIMEOUT);
+        match client.fetch_metadata(None, timeout) {
+            Ok(metadata) if !metadata.brokers().is_empty() => return Ok(client),
+            Ok(_) => tracing::debug!("the broker names no brokers yet"),
+            Err(error) => tracing::debug!(%error, brokers = args.brokers, "no broker yet"),
+        }
+        if clock.monotonic() >= args.retry_for {
+            return Err(Error::NoBroker { brokers: args.brokers.clone(), waited: args.retry_for });
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The topic's partitions, when it is there and each partition has a leader.
+fn look(client: &BaseConsumer<Quiet>, topic: &str) -> Result<Option<i32>, Error> {
+    let metadata = client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(|source| {
+        Error::Client { action: "ask for the partitions of", topic: topic.to_owned(), source }
+    })?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    Ok(found
+        .filter(|found| found.error().is_none() && !found.partitions().is_empty())
+        .filter(|found| found.partitions().iter().all(|part| part.leader() >= 0))
+        .map(|found| found.partitions().len() as i32))
+}
+
+/// Looks until there is something to see, for a bounded time.
+fn settle<T>(
+    topic: &str,
+    state: &'static str,
+    mut look: impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<T, Error> {
+    let clock = SystemClock::new();
+    loop {
+        if let Some(seen) = look()? {
+            return Ok(seen);
+        }
+        if clock.monotonic() >= SETTLE_TIMEOUT {
+            return Err(Error::TopicUnsettled {
+                topic: topic.to_owned(),
+                state,
+                waited: SETTLE_TIMEOUT,
+            });
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn admin(args: &KafkaArgs) -> Result<AdminClient<Quiet>, Error> {
+    let made = args.client_config().create_with_context(Quiet);
+    made.map_err(|error| Error::Options { reason: crate::options::reason(&error) })
+}
+
+fn request_options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .operation_timeout(Some(REQUEST_TIMEOUT))
+}
+
+fn create(args: &KafkaArgs, topic: &NewTopic<'_>) -> Result<Option<RDKafkaErrorCode>, Error> {
+    let admin = admin(args)?;
+    let result = block_on(admin.create_topics([topic], &request_options()));
+    refusal(result, "create", topic.name)
+}
+
+/// What the broker said about the one topic that was asked for; `None` is yes.
+fn refusal(
+    result: Result<Vec<TopicResult>, KafkaError>,
+    action: &'static str,
+    topic: &str,
+) -> Result<Option<RDKafkaErrorCode>, Error> {
+    let results =
+        result.map_err(|source| Error::Client { action, topic: topic.to_owned(), source })?;
+    Ok(results.into_iter().find_map(|result| result.err().map(|(_, code)| code)))
+}
+
+/// Waits for librdkafka's answer, which comes from a thread of its own: no async runtime is needed.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::mocking::MockCluster;
+
+    #[test]
+    fn an_absent_broker_is_told_in_bounded_time() {
+        let mut args = KafkaArgs::for_brokers("127.0.0.1:1");
+        args.retry_for = Duration::from_millis(300);
+        for error in [
+            wait_for_broker(&args).unwrap_err(),
+            ensure_topic(&args, &TopicSpec::new("purchases", 1)).unwrap_err(),
+            partitions(&args, "purchases").unwrap_err(),
+            delete_topic(&args, "purchases").unwrap_err(),
+        ] {
+            assert_eq!(
+                error.to_string(),
+                "no Kafka broker answers at 127.0.0.1:1 (waited 300ms): start one with \"make broker\" or set \
+                 KAFKA_BROKERS"
+            );
+        }
+    }
+
+    #[test]
+    fn a_topic_that_is_there_stays_as_it_is() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("purchases", 3, 1).unwrap();
+        let args = KafkaArgs::for_brokers(cluster.bootstrap_servers());
+        wait_for_broker(&args).unwrap();
+        let state = ensure_topic(&args, &TopicSpec::new("purchases", 8)).unwrap();
+        assert_eq!((state.created, state.partitions), (false, 3));
+        assert_eq!(partitions(&args, "purchases").unwrap(), Some(3));
+    }
+
+    #[test]
+    fn to_ask_for_a_topic_does_not_make_it() {
+        let cluster = MockCluster::new(1).unwrap();
+        let args = KafkaArgs::for_brokers(cluster.bootstrap_servers());
+        for _ in 0..2 {
+            assert_eq!(partitions(&args, "nothing").unwrap(), None);
+        }
+        assert!(!delete_topic(&args, "nothing").unwrap());
+    }
+
+    #[test]
+    fn options_that_librdkafka_does_not_take_are_told_before_any_wait() {
+        let mut args = KafkaArgs::for_brokers("127.0.0.1:1");
+        args.kafka_options = vec!["linger.ms=soon".parse().unwrap()];
+        let error = wait_for_broker(&args).unwrap_err().to_string();
+        assert!(error.contains("linger.ms"), "{error}");
+    }
+}

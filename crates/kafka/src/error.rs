@@ -1,0 +1,123 @@
+//! What can go wrong between us and Kafka, with the place where it did.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use arus_runtime::duration;
+use rdkafka::error::KafkaError;
+
+use crate::options;
+
+/// A failure, in one sentence. Values of options that hold secrets are in none of them.
+#[derive(thiserror::Error)]
+pub enum Error {
+    /// Nobody answers at the address.
+    #[error(
+        "no Kafka broker answers at {brokers} (waited {}): start one with \"make broker\" or set KAFKA_BROKERS",
+        duration::display(*waited)
+    )]
+    NoBroker {
+        /// The addresses, as given.
+        brokers: String,
+        /// How long they were tried.
+        waited: Duration,
+    },
+    /// The topic is not there.
+    #[error("the broker has no topic \"{topic}\": create it, or start its producer, which does")]
+    UnknownTopic {
+        /// Its name.
+        topic: String,
+    },
+    /// A topic was made or deleted, but the brokers do not all say so.
+    #[error("the topic \"{topic}\" is not {state} after {}: look at the broker's log", duration::display(*waited))]
+    TopicUnsettled {
+        /// Its name.
+        topic: String,
+        /// What was waited for: "ready" or "gone".
+        state: &'static str,
+        /// For how long.
+        waited: Duration,
+    },
+    /// The broker refused to make or delete a topic.
+    #[error("cannot {action} the topic \"{topic}\": {reason}")]
+    Topic {
+        /// "create" or "delete".
+        action: &'static str,
+        /// Its name.
+        topic: String,
+        /// The broker's word.
+        reason: String,
+    },
+    /// The place to read from is not in the log (any more).
+    #[error(
+        "offset {offset} of {topic}[{partition}] is not in the broker, which has {low} to {high}: records were deleted \
+         or the topic was made anew; say with --start where to begin, with a new --checkpoint"
+    )]
+    OffsetGone {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset that was wanted.
+        offset: i64,
+        /// The first offset there is.
+        low: i64,
+        /// The offset that the next record will get.
+        high: i64,
+    },
+    /// librdkafka could not do something.
+    #[error("cannot {action} the topic \"{topic}\": {}", options::reason(source))]
+    Client {
+        /// What it should do, such as "read from".
+        action: &'static str,
+        /// The topic.
+        topic: String,
+        /// Its error. Not told as a cause: it may hold an option's secret value.
+        r#source: KafkaError,
+    },
+    /// A `--kafka-option` that librdkafka does not take.
+    #[error(
+        "librdkafka does not take the options: {reason}; check --kafka-option and KAFKA_OPTIONS"
+    )]
+    Options {
+        /// Which one, and why, if that may be told.
+        reason: String,
+    },
+    /// The local queue stayed full: the broker takes nothing.
+    #[error(
+        "nothing could be sent to the topic \"{topic}\" for {}: is the broker away or its disk full?",
+        duration::display(*waited)
+    )]
+    QueueFull {
+        /// The topic.
+        topic: String,
+        /// How long there was no room.
+        waited: Duration,
+    },
+    /// Records were given up, after all retries.
+    #[error("{failed} of {sent} records were not delivered: {reason}")]
+    Delivery {
+        /// How many.
+        failed: u64,
+        /// Out of how many.
+        sent: u64,
+        /// What was said of the first one.
+        reason: String,
+    },
+    /// The closing figures cannot be written.
+    #[error("cannot write the summary {}: {source}", path.display())]
+    Summary {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+}
+
+/// The sentence: what librdkafka's own `Debug` shows may be secret.
+impl fmt::Debug for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Error({self})")
+    }
+}

@@ -1,0 +1,20 @@
+//! Kafka, for all programs of the workspace: the only crate that links librdkafka.
+//!
+//! - [`KafkaArgs`]: the flags that say which broker, and how to speak to it;
+//! - [`admin`]: is a broker there; make, look at and delete topics;
+//! - [`producer`]: sending, with every delivery counted;
+//! - [`load`]: the loop of a program that makes records up at a rate, on a [`pacer`];
+//! - [`source`]: reading, partition by partition, without copies.
+//!
+//! There is no SQL here and no domain knowledge. Everything blocks; nothing needs an async runtime.
+
+pub mod admin;
+mod error;
+pub mod load;
+mod options;
+pub mod pacer;
+pub mod producer;
+pub mod source;
+
+pub use error::Error;
+pub use options::{KafkaArgs, KafkaOption, KafkaOptions};

@@ -1,0 +1,257 @@
+//! Which broker, and how to speak to it: the flags that every program shares.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use arus_runtime::duration;
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+
+use crate::Error;
+
+/// The flags.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Kafka")]
+pub struct KafkaArgs {
+    /// Kafka's addresses, separated by commas
+    #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:9092", value_name = "HOST:PORT")]
+    pub brokers: String,
+
+    /// An option for librdkafka, such as security.protocol=SSL or sasl.username=me; may be given several times.
+    /// KAFKA_OPTIONS holds several, separated by commas; the flag goes before it
+    #[arg(long = "kafka-option", value_name = "KEY=VALUE")]
+    pub kafka_options: Vec<KafkaOption>,
+
+    /// KAFKA_OPTIONS; a type of its own because a comma separates there, and not in the flag.
+    #[arg(
+        long = "kafka-options",
+        env = "KAFKA_OPTIONS",
+        hide = true,
+        hide_env_values = true,
+        default_value = ""
+    )]
+    pub env_options: KafkaOptions,
+
+    /// How long to wait for a broker that does not answer, before giving up
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
+    pub retry_for: Duration,
+}
+
+impl KafkaArgs {
+    /// Flags as if only `--brokers` had been given; for tests and tools.
+    pub fn for_brokers(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            kafka_options: Vec::new(),
+            env_options: KafkaOptions::default(),
+            retry_for: Duration::from_secs(30),
+        }
+    }
+
+    /// What librdkafka is told: the address, our name, and then the user's options, which win.
+    pub fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "arus");
+        for option in self.env_options.0.iter().chain(&self.kafka_options) {
+            config.set(&option.key, &option.value);
+        }
+        config
+    }
+
+    /// Checks the options' names and values against librdkafka, without a connection.
+    ///
+    /// # Errors
+    /// When it does not know a name or take a value.
+    pub fn check(&self) -> Result<(), Error> {
+        let made = self.client_config().create_native_config();
+        made.map(|_| ()).map_err(|error| Error::Options { reason: reason(&error) })
+    }
+}
+
+/// One option of librdkafka's. `Debug` does not show the value of a secret one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KafkaOption {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl FromStr for KafkaOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if is_key(key.trim()) => {
+                Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
+            }
+            // Never repeat the text: it may be a password without its name.
+            _ => Err("write KEY=VALUE, for instance security.protocol=SSL".to_owned()),
+        }
+    }
+}
+
+impl fmt::Debug for KafkaOption {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if is_secret(&self.key) { "…" } else { &self.value };
+        write!(out, "{}={value}", self.key)
+    }
+}
+
+/// Several options in one text, separated by commas. A part that does not begin like an option belongs to the value
+/// before it, so that `debug=broker,topic` stays whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KafkaOptions(Vec<KafkaOption>);
+
+impl FromStr for KafkaOptions {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut options: Vec<KafkaOption> = Vec::new();
+        for part in text.split(',') {
+            match (part.parse(), options.last_mut()) {
+                (Ok(option), _) => options.push(option),
+                (Err(_), None) if part.trim().is_empty() => {}
+                (Err(error), None) => return Err(error),
+                (Err(_), Some(last)) => {
+                    last.value.push(',');
+                    last.value.push_str(part);
+                }
+            }
+        }
+        Ok(Self(options))
+    }
+}
+
+/// Whether this can be the name of an option: `sasl.mechanism`, `acks`.
+fn is_key(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase()) && text.bytes().all(allowed)
+}
+
+/// Whether the value of this option must not be shown.
+fn is_secret(key: &str) -> bool {
+    let words = [
+        "password",
+        "secret",
+        "token",
+        "jaas",
+        "credential",
+        ".pem",
+        "oauthbearer.config",
+        "user.info",
+    ];
+    words.iter().any(|word| key.contains(word))
+}
+
+/// librdkafka's word, without the values of secret options.
+pub(crate) fn reason(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, _, key, _) if is_secret(key) => {
+            format!("the value of \"{key}\" is not valid")
+        }
+        // Its text names the option's main name, which need not be the one that was given.
+        KafkaError::ClientConfig(_, description, key, _) => format!("\"{key}\": {description}"),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        kafka: KafkaArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<KafkaArgs, clap::Error> {
+        let args = ["program"].iter().chain(args);
+        Program::try_parse_from(args).map(|program| program.kafka)
+    }
+
+    #[test]
+    fn the_users_options_win() {
+        let args = parse(&[
+            "--kafka-options",
+            "client.id=env,debug=broker,topic,linger.ms=1",
+            "--kafka-option",
+            "client.id=flag",
+            "--kafka-option",
+            "sasl.password=a=b,c",
+        ])
+        .unwrap();
+        let config = args.client_config();
+        let expected = [
+            ("client.id", "flag"),
+            ("debug", "broker,topic"),
+            ("linger.ms", "1"),
+            ("sasl.password", "a=b,c"),
+            ("bootstrap.servers", "localhost:9092"),
+        ];
+        for (key, value) in expected {
+            assert_eq!(config.get(key), Some(value), "{key}");
+        }
+        assert_eq!(args.retry_for, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn wrong_options_are_refused_without_repeating_them() {
+        for text in ["hunter2", "=hunter2", "SASL PASSWORD=hunter2", ""] {
+            let error = text.parse::<KafkaOption>().unwrap_err();
+            assert!(error.contains("KEY=VALUE") && !error.contains("hunter2"));
+        }
+        assert_eq!("".parse::<KafkaOptions>().unwrap(), KafkaOptions::default());
+        assert!("hunter2".parse::<KafkaOptions>().is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let keys = [
+            "sasl.password",
+            "ssl.key.password",
+            "ssl.key.pem",
+            "ssl.keystore.password",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.config",
+        ];
+        for key in keys {
+            let mut args = KafkaArgs::for_brokers("localhost:1");
+            args.kafka_options = vec![format!("{key}=hunter2").parse().unwrap()];
+            args.env_options = format!("{key}=hunter2").parse().unwrap();
+            let shown = format!("{args:?} {:?}", args.check());
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains(key), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_librdkafka_does_not_know_is_named() {
+        let mut args = KafkaArgs::for_brokers("localhost:1");
+        args.kafka_options = vec!["no.such.thing=1".parse().unwrap()];
+        let error = args.check().unwrap_err().to_string();
+        assert!(error.contains("no.such.thing"), "{error}");
+    }
+
+    #[test]
+    fn an_error_about_a_secret_option_does_not_tell_it() {
+        use rdkafka::types::RDKafkaConfRes;
+        let source = KafkaError::ClientConfig(
+            RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+            "Invalid value \"hunter2\"".to_owned(),
+            "sasl.password".to_owned(),
+            "hunter2".to_owned(),
+        );
+        let topic = "purchases".to_owned();
+        let error = Error::Client { action: "read from", topic, source };
+        let told = format!(
+            "{error} {error:?} {:?}",
+            std::error::Error::source(&error).map(|s| s.to_string())
+        );
+        assert!(!told.contains("hunter2") && told.contains("sasl.password"), "{told}");
+    }
+}
