@@ -166,11 +166,13 @@ impl State {
     /// takes the next one's.
     fn note_rate(&mut self, second: u64, rate: f64) {
         let rate = if rate.is_finite() { rate.max(0.0) } else { 0.0 };
-        if second < self.rates_until_s || self.rates.is_empty() {
-            self.rates.pop_back();
-            self.rates_until_s = self.rates_until_s.max(second);
-        } else {
-            self.rates_until_s = self.rates_until_s.max(second.saturating_sub(MOST_SECONDS as u64));
+        match self.rates.back_mut() {
+            Some(last) if second < self.rates_until_s => *last = rate,
+            Some(_) => {
+                let first = second.saturating_sub(MOST_SECONDS as u64);
+                self.rates_until_s = self.rates_until_s.max(first);
+            }
+            None => self.rates_until_s = second,
         }
         while self.rates_until_s <= second {
             self.rates.push_back(rate);

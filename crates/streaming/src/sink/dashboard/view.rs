@@ -34,10 +34,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let width = usize::from(area.width);
 
     let head = head::lines(state, width);
-    let foot = foot(state, width, usize::from(area.height) / 5);
+    let foot = foot(state, width, usize::from(area.height) / 10);
     let left = usize::from(area.height).saturating_sub(head.len() + foot.len());
-    // The open windows get what they need, but a third of the room stays for the closed ones.
-    let least_closed = (left / 3).max(4).min(2 + state.rows.len().max(2));
+    // The open windows get what they need, but a quarter of the room stays for the closed ones.
+    let least_closed = (left / 4).max(4).min(2 + state.rows.len().max(2));
     let open = open::lines(state, width, left.saturating_sub(least_closed));
     let closed = closed::lines(state, width, left.saturating_sub(open.len()));
 

@@ -158,7 +158,7 @@ fn total_lag(progress: &Progress) -> i64 {
 
 /// `lag 1,234 │ 0 ▊    12 │ 1 idle │ …`: as many partitions as fit in two lines.
 fn lag(progress: &Progress, width: usize) -> Vec<Line<'static>> {
-    const CELL: usize = 18;
+    const CELL: usize = 16;
     let total = format!("{:<8}", group_digits(total_lag(progress).unsigned_abs()));
     let per_line = (width.saturating_sub(12) / CELL).max(1);
     let most = per_line * if progress.partitions.len() > per_line { 2 } else { 1 };
