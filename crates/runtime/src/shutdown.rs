@@ -122,7 +122,7 @@ pub fn on_signals() -> Result<Shutdown, Error> {
         let actions = BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").clone();
         actions.iter().for_each(|action| action());
         eprintln!(
-            "stopped at once by a second signal; the next start resumes from the last commit"
+            "stopped at once by a second signal"
         );
         std::process::exit(130);
     });

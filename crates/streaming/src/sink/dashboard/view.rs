@@ -37,7 +37,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let foot = foot(state, width, usize::from(area.height) / 10);
     let left = usize::from(area.height).saturating_sub(head.len() + foot.len());
     // The open windows get what they need, but a quarter of the room stays for the closed ones.
-    let least_closed = (left / 4).max(4).min(2 + state.rows.len().max(2));
+    let least_closed = (left / 4).max(4).min(2 + state.rows.len());
     let open = open::lines(state, width, left.saturating_sub(least_closed));
     let closed = closed::lines(state, width, left.saturating_sub(open.len()));
 
