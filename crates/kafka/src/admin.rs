@@ -1,4 +1,5 @@
-//! Topics: is a broker there, make a topic, how many partitions has it, delete it. All of it blocks, and all of it ends.
+//! Topics: is a broker there, make a topic, how many partitions has it, delete it. All of it
+//! blocks, and all of it ends.
 
 use std::future::Future;
 use std::pin::pin;
@@ -53,7 +54,8 @@ pub struct TopicState {
 /// Waits until a broker answers, at most `--retry-for`.
 ///
 /// # Errors
-/// [`Error::NoBroker`] when none does; [`Error::Options`] when librdkafka does not take the options.
+/// [`Error::NoBroker`] when none does; [`Error::Options`] when librdkafka does not take the
+/// options.
 pub fn wait_for_broker(args: &KafkaArgs) -> Result<(), Error> {
     answering(args).map(|_| ())
 }
@@ -67,8 +69,8 @@ pub fn partitions(args: &KafkaArgs, topic: &str) -> Result<Option<i32>, Error> {
     look(&answering(args)?, topic)
 }
 
-/// Makes the topic if it is not there, and waits until every partition can be written to. A topic that is there, or
-/// that another program makes at the same time, stays as it is.
+/// Makes the topic if it is not there, and waits until every partition can be written to. A topic
+/// that is there, or that another program makes at the same time, stays as it is.
 ///
 /// # Errors
 /// Those of [`partitions`]; [`Error::Topic`] when the broker refuses.
@@ -105,7 +107,8 @@ pub fn ensure_topic(args: &KafkaArgs, spec: &TopicSpec) -> Result<TopicState, Er
 /// Deletes the topic and waits until it is gone; tells whether it was there.
 ///
 /// # Errors
-/// Those of [`partitions`]; [`Error::Topic`] when the broker refuses; [`Error::TopicUnsettled`] when it stays.
+/// Those of [`partitions`]; [`Error::Topic`] when the broker refuses; [`Error::TopicUnsettled`]
+/// when it stays.
 pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
     let client = answering(args)?;
     if look(&client, topic)?.is_none() {
@@ -141,7 +144,8 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
-/// A client that has had an answer. A consumer, because asking it for a topic's metadata does not create the topic.
+/// A client that has had an answer. A consumer, because asking it for a topic's metadata does not
+/// create the topic.
 fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
     args.check()?;
     let mut config = args.client_config();
@@ -264,8 +268,8 @@ mod tests {
         ] {
             assert_eq!(
                 error.to_string(),
-                "no Kafka broker answers at 127.0.0.1:1 (waited 300ms): start one with \"make broker\" or set \
-                 KAFKA_BROKERS"
+                "no Kafka broker answers at 127.0.0.1:1 (waited 300ms): start one with \
+                 \"make broker\" or set KAFKA_BROKERS"
             );
         }
     }

@@ -14,7 +14,8 @@ use crate::options;
 pub enum Error {
     /// Nobody answers at the address.
     #[error(
-        "no Kafka broker answers at {brokers} (waited {}): start one with \"make broker\" or set KAFKA_BROKERS",
+        "no Kafka broker answers at {brokers} (waited {}): start one with \"make broker\" or set \
+         KAFKA_BROKERS",
         duration::display(*waited)
     )]
     NoBroker {
@@ -30,7 +31,10 @@ pub enum Error {
         topic: String,
     },
     /// A topic was made or deleted, but the brokers do not all say so.
-    #[error("the topic \"{topic}\" is not {state} after {}: look at the broker's log", duration::display(*waited))]
+    #[error(
+        "the topic \"{topic}\" is not {state} after {}: look at the broker's log",
+        duration::display(*waited)
+    )]
     TopicUnsettled {
         /// Its name.
         topic: String,
@@ -51,8 +55,9 @@ pub enum Error {
     },
     /// The place to read from is not in the log (any more).
     #[error(
-        "offset {offset} of {topic}[{partition}] is not in the broker, which has {low} to {high}: records were deleted \
-         or the topic was made anew; say with --start where to begin, with a new --checkpoint"
+        "offset {offset} of {topic}[{partition}] is not in the broker, which has {low} to {high}: \
+         records were deleted or the topic was made anew; say with --start where to begin, with a \
+         new --checkpoint"
     )]
     OffsetGone {
         /// The topic.
@@ -86,7 +91,8 @@ pub enum Error {
     },
     /// The local queue stayed full: the broker takes nothing.
     #[error(
-        "nothing could be sent to the topic \"{topic}\" for {}: is the broker away or its disk full?",
+        "nothing could be sent to the topic \"{topic}\" for {}: is the broker away or its disk \
+         full?",
         duration::display(*waited)
     )]
     QueueFull {

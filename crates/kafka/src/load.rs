@@ -1,5 +1,6 @@
-//! The loop of every program that makes records up and sends them: create the topic, keep to the rate, notice the stop
-//! signal and failures, tell the progress, and close with figures that add up.
+//! The loop of every program that makes records up and sends them: create the topic, keep to the
+//! rate, notice the stop signal and failures, tell the progress, and close with figures that add
+//! up.
 //!
 //! What a record holds is the business of a [`Maker`]; a program is its flags and its maker.
 
@@ -45,15 +46,21 @@ pub struct ProducerArgs {
     pub duration: Option<Duration>,
 
     /// Partitions of the topic, if it has to be created; a topic that is there keeps its own
-    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(
+        long,
+        default_value_t = 4,
+        value_name = "N",
+        value_parser = clap::value_parser!(i32).range(1..)
+    )]
     pub partitions: i32,
 
     /// Start of the random numbers; without it every run is another, and the log says which
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Event time of the first record, such as 2024-01-01T00:00:00Z; record i is then i/rate later (1 ms each with
-    /// --rate 0), whatever the clock says, and the same --seed and --count give the same log, byte for byte
+    /// Event time of the first record, such as 2024-01-01T00:00:00Z; record i is then i/rate later
+    /// (1 ms each with --rate 0), whatever the clock says, and the same --seed and --count give the
+    /// same log, byte for byte
     #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
     pub start_time: Option<i64>,
 
@@ -83,7 +90,8 @@ impl ProducerArgs {
     }
 }
 
-/// A record while it is made. The same one is filled again and again, so that no record costs an allocation.
+/// A record while it is made. The same one is filled again and again, so that no record costs an
+/// allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
     /// The key.
@@ -122,8 +130,9 @@ pub struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Creates the topic, sends what `maker` makes until the flags, the stop signal or a failed delivery say stop,
-    /// and waits for the answers. Whether all was delivered is for [`Closing::verdict`] to say.
+    /// Creates the topic, sends what `maker` makes until the flags, the stop signal or a failed
+    /// delivery say stop, and waits for the answers. Whether all was delivered is for
+    /// [`Closing::verdict`] to say.
     ///
     /// # Errors
     /// Those of [`admin::ensure_topic`] and [`CountedProducer::new`]: before anything was sent.

@@ -18,8 +18,8 @@ pub struct KafkaArgs {
     #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:9092", value_name = "HOST:PORT")]
     pub brokers: String,
 
-    /// An option for librdkafka, such as security.protocol=SSL or sasl.username=me; may be given several times.
-    /// KAFKA_OPTIONS holds several, separated by commas; the flag goes before it
+    /// An option for librdkafka, such as security.protocol=SSL or sasl.username=me; may be given
+    /// several times. KAFKA_OPTIONS holds several, separated by commas; the flag goes before it
     #[arg(long = "kafka-option", value_name = "KEY=VALUE")]
     pub kafka_options: Vec<KafkaOption>,
 
@@ -99,8 +99,8 @@ impl fmt::Debug for KafkaOption {
     }
 }
 
-/// Several options in one text, separated by commas. A part that does not begin like an option belongs to the value
-/// before it, so that `debug=broker,topic` stays whole.
+/// Several options in one text, separated by commas. A part that does not begin like an option
+/// belongs to the value before it, so that `debug=broker,topic` stays whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KafkaOptions(Vec<KafkaOption>);
 

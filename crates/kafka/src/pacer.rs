@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// A gap between two questions that is longer than this is a stall: what was missed is not made up for.
+/// A gap between two questions that is longer than this is a stall: what was missed is not made up
+/// for.
 const STALL: Duration = Duration::from_secs(1);
 
 /// Paces records to a rate.
@@ -35,8 +36,8 @@ impl Pacer {
         Self { rate, since: Duration::ZERO, counted: 0, asked: Duration::ZERO }
     }
 
-    /// How many records became due since the last question; `None` is as many as you like. `elapsed` is the time
-    /// since the start; one that goes back counts as no time at all.
+    /// How many records became due since the last question; `None` is as many as you like.
+    /// `elapsed` is the time since the start; one that goes back counts as no time at all.
     pub fn due(&mut self, elapsed: Duration) -> Option<u64> {
         if self.rate == 0 {
             return None;

@@ -1,8 +1,9 @@
-//! Sending records, each of them counted: sent, and then either acknowledged by the broker or failed.
+//! Sending records, each of them counted: sent, and then either acknowledged by the broker or
+//! failed.
 //!
-//! The producer is idempotent: a retry neither doubles a record nor changes the order in a partition. A full local
-//! queue means waiting. A broker that is away means waiting too, up to the delivery timeout; then the records count
-//! as failed, with the reason of the first.
+//! The producer is idempotent: a retry neither doubles a record nor changes the order in a
+//! partition. A full local queue means waiting. A broker that is away means waiting too, up to the
+//! delivery timeout; then the records count as failed, with the reason of the first.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -112,7 +113,8 @@ impl CountedProducer {
             ("message.timeout.ms", timeout_ms.as_str()),
             // Where Java's clients put a key, so that topics of both can be joined.
             ("partitioner", "murmur2_random"),
-            // The bounds of what waits here: 64 MiB are seconds of work, and a full queue blocks the sender.
+            // The bounds of what waits here: 64 MiB are seconds of work, and a full queue blocks
+            // the sender.
             ("queue.buffering.max.messages", "200000"),
             ("queue.buffering.max.kbytes", "65536"),
             // Batches fill up within a few milliseconds at any rate worth batching.
@@ -125,6 +127,8 @@ impl CountedProducer {
                 config.set(key, value);
             }
         }
+        // Not for the user to choose: without an answer for each record there is nothing to count.
+        config.set("delivery.report.only.error", "false");
         let delivery_timeout = ["message.timeout.ms", "delivery.timeout.ms"]
             .iter()
             .find_map(|key| user.get(key)?.parse().ok())
@@ -135,12 +139,13 @@ impl CountedProducer {
         Ok(Self { producer, sent: AtomicU64::new(0), delivery_timeout })
     }
 
-    /// Hands the record over. Waits while the local queue is full, for as long as a record may wait for its
-    /// acknowledgement and a little longer: by then the queue has moved, or nothing moves at all.
+    /// Hands the record over. Waits while the local queue is full, for as long as a record may wait
+    /// for its acknowledgement and a little longer: by then the queue has moved, or nothing moves
+    /// at all.
     ///
     /// # Errors
-    /// [`Error::QueueFull`] when nothing moves; [`Error::Client`] when the record cannot be sent at all, such as one
-    /// that is too large. What becomes of a record later is in [`Self::counts`].
+    /// [`Error::QueueFull`] when nothing moves; [`Error::Client`] when the record cannot be sent at
+    /// all, such as one that is too large. What becomes of a record later is in [`Self::counts`].
     pub fn send(&self, record: Record<'_>) -> Result<(), Error> {
         let mut base = BaseRecord::<[u8], [u8]>::to(record.topic);
         base.partition = record.partition;
@@ -162,7 +167,8 @@ impl CountedProducer {
                     if waited >= patience {
                         return Err(Error::QueueFull { topic: record.topic.to_owned(), waited });
                     }
-                    // The other thread takes the deliveries in; this one only waits, at least as long as it says.
+                    // The other thread takes the deliveries in; this one only waits, at least as
+                    // long as it says.
                     std::thread::sleep(ROOM_WAIT);
                     waited += ROOM_WAIT;
                     base = back;
@@ -175,7 +181,8 @@ impl CountedProducer {
     /// What became of the records so far.
     pub fn counts(&self) -> Counts {
         let tally = self.producer.context();
-        // Answers first: an answer never comes before its record was counted as sent, but may come in between.
+        // Answers first: an answer never comes before its record was counted as sent, but may come
+        // in between.
         let acknowledged = tally.acknowledged.load(Ordering::Acquire);
         let failed = tally.failed.load(Ordering::Acquire);
         Counts {
@@ -193,17 +200,17 @@ impl CountedProducer {
 
     /// Waits until every record has its answer, at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> Counts {
-        if let Err(error) = self.producer.flush(timeout) {
-            tracing::debug!(%error, "records are still in flight");
-        }
-        // The thread that takes the answers in may be at the last ones.
-        let mut left = Duration::from_secs(1);
-        while self.producer.in_flight_count() == 0
-            && self.counts().in_flight() > 0
-            && !left.is_zero()
-        {
+        let mut waited = Duration::ZERO;
+        // Looked at often, for librdkafka's own wait ends up to a tenth of a second late. No record
+        // is in its queues any more before the other thread has counted the answer of the last one:
+        // hence the second condition.
+        while self.producer.flush(Duration::ZERO).is_err() || self.counts().in_flight() > 0 {
+            if waited >= timeout {
+                tracing::debug!(?timeout, "records are still in flight");
+                break;
+            }
             std::thread::sleep(ROOM_WAIT);
-            left = left.saturating_sub(ROOM_WAIT);
+            waited += ROOM_WAIT;
         }
         self.counts()
     }

@@ -1,4 +1,5 @@
-//! Purchases as Arrow columns, filled record by record: a bad record leaves no trace, a good one costs no allocation.
+//! Purchases as Arrow columns, filled record by record: a bad record leaves no trace, a good one
+//! costs no allocation.
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use crate::{Invalid, TimestampUnit, check};
 /// The time zone of event time.
 const UTC: &str = "UTC";
 
-/// The columns of purchases: `order_id` Utf8, `customer_id` Int64, `furniture` Utf8, `color` Utf8, `price` Int64
-/// (rupiah), `ts` Timestamp(Millisecond, "UTC"). No column has nulls.
+/// The columns of purchases: `order_id` Utf8, `customer_id` Int64, `furniture` Utf8, `color` Utf8,
+/// `price` Int64 (rupiah), `ts` Timestamp(Millisecond, "UTC"). No column has nulls.
 pub fn purchase_schema() -> SchemaRef {
     let fields = [
         ("order_id", DataType::Utf8),
@@ -33,9 +34,10 @@ pub fn purchase_schema() -> SchemaRef {
 /// ```
 /// use arus_models::{PurchaseColumns, TimestampUnit};
 ///
-/// let mut columns = PurchaseColumns::new(TimestampUnit::Milliseconds, &["furniture", "price", "ts"]);
-/// let good = br#"{"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11","customer_id":42,"furniture":"Desk",
-///                 "color":"oak","price":1250000,"ts":1700000000000}"#;
+/// let needed = ["furniture", "price", "ts"];
+/// let mut columns = PurchaseColumns::new(TimestampUnit::Milliseconds, &needed);
+/// let good = br#"{"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11","customer_id":42,
+///                 "furniture":"Desk","color":"oak","price":1250000,"ts":1700000000000}"#;
 /// columns.push_json(good)?;
 /// assert_eq!(columns.push_json(b"").unwrap_err().to_string(), "the record is empty");
 ///
@@ -58,8 +60,9 @@ pub struct PurchaseColumns {
 }
 
 impl PurchaseColumns {
-    /// Keeps the columns named in `needed`, in the order of [`purchase_schema`]; the others are checked, not kept.
-    /// A name that is no column adds nothing: [`Self::schema`] says what is kept.
+    /// Keeps the columns named in `needed`, in the order of [`purchase_schema`]; the others are
+    /// checked, not kept. A name that is no column adds nothing: [`Self::schema`] says what is
+    /// kept.
     pub fn new(unit: TimestampUnit, needed: &[&str]) -> Self {
         let whole = purchase_schema();
         let kept = whole.fields().iter();
@@ -102,7 +105,8 @@ impl PurchaseColumns {
     /// The reason, when the record is not a valid purchase.
     ///
     /// # Panics
-    /// When a batch grows over 2 GiB in one text column: [`Self::finish`] must be called before 33 million rows.
+    /// When a batch grows over 2 GiB in one text column: [`Self::finish`] must be called before 33
+    /// million rows.
     pub fn push_json(&mut self, json: &[u8]) -> Result<(), Invalid> {
         let fields = check::read(json, self.unit)?;
         if let Some(column) = &mut self.order_id {
@@ -145,7 +149,8 @@ impl PurchaseColumns {
     }
 }
 
-/// The values, whose place an empty vector of the same size takes. Arrow keeps the old one without a copy.
+/// The values, whose place an empty vector of the same size takes. Arrow keeps the old one without
+/// a copy.
 fn take(values: &mut Vec<i64>) -> Vec<i64> {
     let room = values.len();
     std::mem::replace(values, Vec::with_capacity(room))

@@ -1,7 +1,8 @@
-//! Purchases made up from a seed: the same seed, options and times give the same bytes, on every machine.
+//! Purchases made up from a seed: the same seed, options and times give the same bytes, on every
+//! machine.
 //!
-//! Numbers are drawn from ChaCha8 and mapped to their ranges here, not by a library whose mapping may change: a log
-//! that was generated once can be generated again.
+//! Numbers are drawn from ChaCha8 and mapped to their ranges here, not by a library whose mapping
+//! may change: a log that was generated once can be generated again.
 
 mod bad;
 
@@ -23,11 +24,13 @@ const COLORS: [&str; 10] =
 /// What may be set about the purchases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PurchaseOptions {
-    /// How many of all records are late, 0 to 1: their event time lies 1 to `max_lateness_ms` in the past.
+    /// How many of all records are late, 0 to 1: their event time lies 1 to `max_lateness_ms` in
+    /// the past.
     pub late_fraction: f64,
     /// How far back a late record's event time may lie, ms.
     pub max_lateness_ms: i64,
-    /// How far back the event time of a record that is not late may lie, ms: phones send in no strict order.
+    /// How far back the event time of a record that is not late may lie, ms: phones send in no
+    /// strict order.
     pub out_of_order_ms: i64,
     /// How many of all records are unreadable, 0 to 1.
     pub bad_fraction: f64,
@@ -130,7 +133,8 @@ impl PurchaseGenerator {
         })
     }
 
-    /// Replaces `payload` by the bytes of the next record, made as if it happened at `now_ms` (ms since the epoch).
+    /// Replaces `payload` by the bytes of the next record, made as if it happened at `now_ms` (ms
+    /// since the epoch).
     pub fn next(&mut self, now_ms: i64, payload: &mut Vec<u8>) -> Generated {
         let fate = self.rng.next_u64();
         let is_bad = fate < self.bad_below;
@@ -176,8 +180,8 @@ impl PurchaseGenerator {
         (furniture, thousands as i64 * 1_000)
     }
 
-    /// Who buys: 1 to the number of customers. The share of the first `x` of them is the square root of `x`'s share,
-    /// so the first hundredth of the customers buys a tenth.
+    /// Who buys: 1 to the number of customers. The share of the first `x` of them is the square
+    /// root of `x`'s share, so the first hundredth of the customers buys a tenth.
     fn customer(&mut self) -> i64 {
         let draw = self.rng.next_u64() >> 32;
         let squared = u128::from(draw * draw);
@@ -191,7 +195,11 @@ impl PurchaseGenerator {
 }
 
 impl PurchaseOptions {
-    fn check(&self) -> Result<(), Error> {
+    /// Whether the options fit together.
+    ///
+    /// # Errors
+    /// The first thing that does not.
+    pub fn check(&self) -> Result<(), Error> {
         for (name, value) in [("late", self.late_fraction), ("bad", self.bad_fraction)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(Error::Fraction { name, value });
@@ -218,7 +226,8 @@ impl PurchaseOptions {
     }
 }
 
-/// Below which number this share of all 64-bit numbers lies; casts saturate, so 1.0 is all of them but one.
+/// Below which number this share of all 64-bit numbers lies; casts saturate, so 1.0 is all of them
+/// but one.
 fn share(fraction: f64) -> u64 {
     (fraction * 2_f64.powi(64)) as u64
 }

@@ -1,6 +1,7 @@
 //! Why a record is not a purchase: what a person reads beside it in the topic of rejected records.
 
-/// The reason a record was rejected. `Display` is one short sentence; of the record itself it repeats 80 bytes at most.
+/// The reason a record was rejected. `Display` is one short sentence; of the record itself it
+/// repeats 80 bytes at most.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// Nothing there, or white space only.

@@ -1,4 +1,5 @@
-//! The general JSON parser: serde_json with a visitor of our own, so that each thing that can be wrong has its name.
+//! The general JSON parser: serde_json with a visitor of our own, so that each thing that can be
+//! wrong has its name.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,9 +1,9 @@
-//! The records of the pipelines: their fields, what makes them valid, their JSON and Arrow forms, and seeded
-//! generators of test data.
+//! The records of the pipelines: their fields, what makes them valid, their JSON and Arrow forms,
+//! and seeded generators of test data.
 //!
 //! ```text
-//! bytes of a record ──► parse (scan, or serde_json) ──► check ──┬─► PurchaseEvent      one at a time
-//!                                                               └─► PurchaseColumns    batches, straight into Arrow
+//! bytes of a record ──► parse (scan, or serde_json) ──► check ──┬─► PurchaseEvent
+//!                                                               └─► PurchaseColumns
 //! ```
 //!
 //! There is no I/O here, no clock, no async: bytes, numbers and a seed come in, values go out.

@@ -65,8 +65,8 @@ pub enum TimestampUnit {
 /// ```
 /// use arus_models::{Furniture, PurchaseEvent, TimestampUnit};
 ///
-/// let json = r#"{"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11","customer_id":42,"furniture":"Desk",
-///                "color":"oak","price":1250000,"ts":1700000000000}"#;
+/// let json = r#"{"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11","customer_id":42,
+///                "furniture":"Desk","color":"oak","price":1250000,"ts":1700000000000}"#;
 /// let event = PurchaseEvent::from_json(json.as_bytes(), TimestampUnit::Milliseconds)?;
 /// assert_eq!((event.furniture, event.price), (Furniture::Desk, 1_250_000));
 ///
@@ -75,9 +75,9 @@ pub enum TimestampUnit {
 /// assert_eq!(PurchaseEvent::from_json(&again, TimestampUnit::Milliseconds)?, event);
 ///
 /// let seconds = json.replace("1700000000000", "1700000000");
-/// let reason = PurchaseEvent::from_json(seconds.as_bytes(), TimestampUnit::Milliseconds).unwrap_err();
+/// let read = PurchaseEvent::from_json(seconds.as_bytes(), TimestampUnit::Milliseconds);
 /// assert_eq!(
-///     reason.to_string(),
+///     read.unwrap_err().to_string(),
 ///     "ts 1700000000 looks like seconds, not milliseconds (see --ts-unit s)"
 /// );
 /// # Ok::<(), arus_models::Invalid>(())

@@ -1,6 +1,7 @@
-//! The quick way through a record in the form that our own producers write: all fields, in the schema's order, plain
-//! ASCII without escapes, at most one space after a colon or comma. Whatever else comes is left to the general parser
-//! ([`crate::json`]), which has the last word on what is valid: a property test holds the two together.
+//! The quick way through a record in the form that our own producers write: all fields, in the
+//! schema's order, plain ASCII without escapes, at most one space after a colon or comma. Whatever
+//! else comes is left to the general parser ([`crate::json`]), which has the last word on what is
+//! valid: a property test holds the two together.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What is a purchase and what is not: cases, and properties that hold the two readers, arrow-json and the generator
-//! together. A failing property prints the input that broke it.
+//! What is a purchase and what is not: cases, and properties that hold the two readers, arrow-json
+//! and the generator together. A failing property prints the input that broke it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,10 @@ use uuid::Uuid;
 const MS: TimestampUnit = TimestampUnit::Milliseconds;
 const NOW_MS: i64 = 1_700_000_000_000;
 const ALL: [&str; 6] = ["order_id", "customer_id", "furniture", "color", "price", "ts"];
-const GOOD: &str = r#"{"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11","customer_id":42,"furniture":"Desk","color":"oak","price":1250000,"ts":1700000000000}"#;
+const GOOD: &str = concat!(
+    r#"{"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11","customer_id":42,"furniture":"Desk","#,
+    r#""color":"oak","price":1250000,"ts":1700000000000}"#,
+);
 
 fn with(old: &str, new: &str) -> String {
     assert!(GOOD.contains(old), "{old}");
@@ -164,7 +167,11 @@ fn other_forms_of_the_same_event_are_read() {
         with("\"color\"", "\"c\\u006flor\""),
         with("7f2c1f52-0b5e", "7F2C1F52-0B5E"),
         with("7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11", "7f2c1f520b5e4c1d9a571d2f6a0c9e11"),
-        r#"{"ts":1700000000000,"price":1250000,"color":"oak","furniture":"Desk","customer_id":42,"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11"}"#.to_owned(),
+        concat!(
+            r#"{"ts":1700000000000,"price":1250000,"color":"oak","furniture":"Desk","#,
+            r#""customer_id":42,"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11"}"#,
+        )
+        .to_owned(),
     ];
     for form in forms {
         assert_eq!(read(form.as_bytes(), MS).as_ref(), Ok(&event), "{form}");
@@ -296,7 +303,10 @@ fn a_seed_is_a_log() {
     assert_eq!(String::from_utf8(first).unwrap(), FIRST_OF_SEED_7);
 }
 
-const FIRST_OF_SEED_7: &str = r#"{"order_id":"31952445-b970-4bb4-a33a-3e09b6b70bba","customer_id":7213,"furniture":"Sofa","color":"white","price":10265000,"ts":1700000000000}"#;
+const FIRST_OF_SEED_7: &str = concat!(
+    r#"{"order_id":"31952445-b970-4bb4-a33a-3e09b6b70bba","customer_id":7213,"furniture":"Sofa","#,
+    r#""color":"white","price":10265000,"ts":1700000000000}"#,
+);
 
 #[test]
 fn options_that_make_no_sense_are_refused() {
@@ -384,7 +394,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_accepted_by_both_readers_or_by_none(json in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_accepted_by_both_readers_or_by_none(
+        json in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
         let _ = read(&json, MS);
     }
 

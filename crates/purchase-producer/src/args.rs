@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use arus_kafka::KafkaArgs;
 use arus_kafka::load::ProducerArgs;
 use arus_models::{PurchaseEvent, PurchaseOptions};
@@ -12,12 +11,14 @@ use arus_runtime::metrics::MetricsArgs;
 
 /// Sends purchase events to Kafka: at a rate, some of them late, some of them unreadable
 ///
-/// Each event is a JSON object: order_id (a UUID), customer_id, furniture (Chair, Table, Desk, Sofa or Bed), color,
-/// price (whole rupiah) and ts (event time, milliseconds since 1970). The record's key is the customer's number as
-/// text, its timestamp is the event time. The topic is created if it is not there.
+/// Each event is a JSON object: order_id (a UUID), customer_id, furniture (Chair, Table, Desk, Sofa
+/// or Bed), color, price (whole rupiah) and ts (event time, milliseconds since 1970). The record's
+/// key is the customer's number as text, its timestamp is the event time. The topic is created if
+/// it is not there.
 ///
-/// The producer is idempotent: a retry never doubles an event. When the broker takes nothing for a while the program
-/// waits; nothing is dropped. The closing line says how many events were sent, acknowledged and failed.
+/// The producer is idempotent: a retry never doubles an event. When the broker takes nothing for a
+/// while the program waits; nothing is dropped. The closing line says how many events were sent,
+/// acknowledged and failed.
 #[derive(Debug, clap::Parser)]
 #[command(version, after_long_help = include_str!("after_help.txt"), max_term_width = 100)]
 pub(crate) struct Args {
@@ -72,28 +73,35 @@ pub(crate) struct Args {
 
 impl Args {
     /// What the flags say of the purchases.
-    pub(crate) fn options(&self) -> anyhow::Result<PurchaseOptions> {
+    ///
+    /// # Errors
+    /// A sentence for the user, when they do not fit together.
+    pub(crate) fn options(&self) -> Result<PurchaseOptions, String> {
         let (max_lateness_ms, out_of_order_ms) = (ms(self.max_lateness)?, ms(self.out_of_order)?);
         if let Some(start_ms) = self.load.start_time {
             let earliest = start_ms.saturating_sub(max_lateness_ms.max(out_of_order_ms));
             if earliest < PurchaseEvent::TS_MIN || start_ms > PurchaseEvent::TS_MAX {
-                bail!(
-                    "event times must lie in the years 2000 to 9999, the late ones too: choose another --start-time"
+                return Err(
+                    "event times must lie in the years 2000 to 9999, the late ones too: choose \
+                     another --start-time"
+                        .to_owned(),
                 );
             }
         }
-        Ok(PurchaseOptions {
+        let options = PurchaseOptions {
             late_fraction: self.late_fraction,
             max_lateness_ms,
             out_of_order_ms,
             bad_fraction: self.bad_fraction,
             customers: self.customers,
-        })
+        };
+        options.check().map_err(|error| error.to_string())?;
+        Ok(options)
     }
 }
 
-fn ms(time: Duration) -> anyhow::Result<i64> {
-    i64::try_from(time.as_millis()).context("that is longer than there has been time")
+fn ms(time: Duration) -> Result<i64, String> {
+    i64::try_from(time.as_millis()).map_err(|_| "that is longer than time has been".to_owned())
 }
 
 #[cfg(test)]
@@ -135,6 +143,18 @@ mod tests {
         };
         assert_eq!(args.options().unwrap(), expected);
         assert_eq!((args.topic.as_str(), args.load.count), ("purchases", Some(7)));
+    }
+
+    #[test]
+    fn fractions_that_are_none_are_told() {
+        for (flags, expected) in [
+            (&["--late-fraction=2"][..], "the late fraction must be from 0 to 1, not 2"),
+            (&["--bad-fraction=0.95"], "the late and bad fractions are more than 1 together: 1.05"),
+            (&["--max-lateness=0s"], "late records need a maximum lateness of 1 ms or more"),
+            (&["--customers=0"], "there must be 1 customer or more"),
+        ] {
+            assert_eq!(parse(flags).unwrap().options().unwrap_err(), expected);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sends purchase events to Kafka: at a rate, some of them late, some of them unreadable.
 //!
-//! Flags (`args.rs`) become a generator and a load; `arus_kafka::load` does the rest. The real clock, and the seed if
-//! none is given, are made here.
+//! Flags (`args.rs`) become a generator and a load; `arus_kafka::load` does the rest. The real
+//! clock, and the seed if none is given, are made here.
 
 mod args;
 mod maker;
@@ -10,19 +10,25 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use arus_kafka::load::Load;
-use arus_models::PurchaseGenerator;
+use arus_models::{PurchaseGenerator, PurchaseOptions};
 use arus_runtime::clock::{Clock, SystemClock};
 use arus_runtime::{exit, shutdown};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use args::Args;
 use maker::PurchaseMaker;
 
 fn main() -> ExitCode {
-    exit::report(run(&Args::parse()))
+    let args = Args::parse();
+    let options = args.options().unwrap_or_else(|reason| {
+        let wrong_use = Args::command().error(ErrorKind::ValueValidation, reason);
+        wrong_use.exit()
+    });
+    exit::report(run(&args, options))
 }
 
-fn run(args: &Args) -> anyhow::Result<()> {
+fn run(args: &Args, options: PurchaseOptions) -> anyhow::Result<()> {
     args.log.init()?;
     args.metrics.serve()?;
     // For the signals only: sending blocks, and stays on this thread.
@@ -37,8 +43,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
 
     let clock = SystemClock::new();
     let seed = args.load.seed.unwrap_or_else(|| own_seed(&clock));
-    let generator = PurchaseGenerator::new(seed, args.options()?)?;
-    tracing::info!(topic = args.topic, seed, rate = args.load.rate, "sending purchases");
+    let generator = PurchaseGenerator::new(seed, options)?;
+    tracing::info!(topic = args.topic, seed, rate = args.load.rate, "making purchases");
     let load = Load {
         kafka: &args.kafka,
         args: &args.load,

@@ -50,7 +50,8 @@ impl Closing {
         for (name, number) in counts.iter().chain(&self.tallies) {
             figures.insert((*name).to_owned(), (*number).into());
         }
-        figures.insert("seconds".to_owned(), self.elapsed.as_secs_f64().into());
+        let seconds = self.elapsed.as_millis() as f64 / 1_000.0;
+        figures.insert("seconds".to_owned(), seconds.into());
         let text = format!("{}\n", serde_json::Value::Object(figures));
         replace(path, text.as_bytes())
             .map_err(|source| Error::Summary { path: path.to_owned(), source })

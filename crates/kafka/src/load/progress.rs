@@ -1,5 +1,5 @@
-//! What a person sees while records are sent: a line that is written over once a second on a terminal, log lines
-//! every ten seconds otherwise; and the same figures as metrics.
+//! What a person sees while records are sent: a line that is written over once a second on a
+//! terminal, log lines every ten seconds otherwise; and the same figures as metrics.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;

@@ -82,7 +82,8 @@ fn run_by(
     load.run(&mut maker).unwrap()
 }
 
-/// A clock that goes on by a tenth of a millisecond whenever it is looked at: no machine is too slow for it.
+/// A clock that goes on by a tenth of a millisecond whenever it is looked at: no machine is too
+/// slow for it.
 struct Ticking(ManualClock);
 
 impl Clock for Ticking {
