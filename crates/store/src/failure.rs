@@ -1,0 +1,154 @@
+//! Which failures pass by themselves, and how long to wait for that.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Error;
+
+const FIRST_DELAY: Duration = Duration::from_millis(20);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// Why an attempt at the database did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The driver's or the database's error.
+    Sql(sqlx::Error),
+    /// The job's epoch is not the expected one.
+    Epoch { found: Option<u64> },
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Failure::Sql(error)
+    }
+}
+
+/// What kind of trouble an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// No server, a broken connection, a server that starts or stops, a deadlock: may pass.
+    Unreachable,
+    /// Another writer holds the database: may pass.
+    Locked,
+    /// User, password, database name or TLS: will not pass.
+    Refused,
+    /// The SQLite file cannot be opened or is no database: will not pass.
+    File,
+    /// Two processes made the same table in the same moment: looking again finds it.
+    MadeMeanwhile,
+    /// Anything else: will not pass.
+    Permanent,
+}
+
+impl Trouble {
+    pub(crate) fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Trouble::Unreachable,
+            sqlx::Error::Tls(_) => Trouble::Refused,
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default();
+                // PostgreSQL's codes have five characters, SQLite's are small numbers.
+                match code.parse::<u32>() {
+                    Ok(number) if code.len() < 5 => Self::of_sqlite(number, database.message()),
+                    _ => Self::of_postgres(&code),
+                }
+            }
+            _ => Trouble::Permanent,
+        }
+    }
+
+    fn of_postgres(code: &str) -> Self {
+        match code {
+            "57P01" | "57P02" | "57P03" | "57P05" | "40001" | "40P01" | "53300" => {
+                Trouble::Unreachable
+            }
+            "55P03" => Trouble::Locked,
+            "42P06" | "42P07" | "42710" | "23505" => Trouble::MadeMeanwhile,
+            "3D000" => Trouble::Refused,
+            _ if code.starts_with("08") => Trouble::Unreachable,
+            _ if code.starts_with("28") => Trouble::Refused,
+            _ => Trouble::Permanent,
+        }
+    }
+
+    fn of_sqlite(code: u32, message: &str) -> Self {
+        match code & 0xff {
+            5 | 6 => Trouble::Locked,
+            // SQLITE_CANTOPEN, SQLITE_NOTADB
+            14 | 26 => Trouble::File,
+            1 if message.ends_with("already exists") => Trouble::MadeMeanwhile,
+            _ => Trouble::Permanent,
+        }
+    }
+
+    fn may_pass(self) -> bool {
+        matches!(self, Trouble::Unreachable | Trouble::Locked)
+    }
+}
+
+/// Bounded waiting through one call's failures.
+pub(crate) struct Patience<'a> {
+    database: &'a str,
+    action: &'a str,
+    retry_for: Duration,
+    delay: Duration,
+    deadline: Option<Instant>,
+}
+
+impl<'a> Patience<'a> {
+    /// Counts from the first failure: work itself is not timed.
+    pub(crate) fn new(database: &'a str, action: &'a str, retry_for: Duration) -> Self {
+        Self { database, action, retry_for, delay: FIRST_DELAY, deadline: None }
+    }
+
+    /// Counts from now, for work that is itself mostly waiting.
+    pub(crate) fn from_now(database: &'a str, action: &'a str, retry_for: Duration) -> Self {
+        let deadline = Some(Instant::now() + retry_for);
+        Self { deadline, ..Self::new(database, action, retry_for) }
+    }
+
+    /// Waits a moment if trying again may help; otherwise the error to return.
+    pub(crate) async fn wait(&mut self, error: sqlx::Error) -> Result<(), Error> {
+        let trouble = Trouble::of(&error);
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.retry_for);
+        if !trouble.may_pass() || Instant::now() + self.delay > deadline {
+            return Err(self.explain(trouble, &error));
+        }
+        tracing::warn!(
+            database = self.database, action = self.action, reason = %reason(&error),
+            "database unavailable, trying again"
+        );
+        tokio::time::sleep(self.delay).await;
+        self.delay = (self.delay * 2).min(LONGEST_DELAY);
+        Ok(())
+    }
+
+    fn explain(&self, trouble: Trouble, error: &sqlx::Error) -> Error {
+        let database = self.database.to_string();
+        let waited = self.retry_for;
+        let reason = reason(error);
+        match trouble {
+            Trouble::Unreachable => Error::Unreachable { database, waited, reason },
+            Trouble::Locked => Error::Locked { database, waited },
+            Trouble::Refused => Error::Refused { database, reason },
+            Trouble::File => Error::File { database, reason },
+            Trouble::MadeMeanwhile | Trouble::Permanent => {
+                Error::Database { database, action: self.action.to_string(), reason }
+            }
+        }
+    }
+}
+
+/// The driver's words without its preambles.
+fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::PoolTimedOut => "no connection became free or could be made".to_string(),
+        sqlx::Error::Database(error) => match error.code() {
+            Some(code) => format!("{} (code {code})", error.message()),
+            None => error.message().to_string(),
+        },
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,360 @@
+//! The port: opening a database, and what can be asked of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+
+use crate::failure::{Failure, Patience, Trouble};
+use crate::postgres::Postgres;
+use crate::rows::{self, Cells, Change};
+use crate::sqlite::Sqlite;
+use crate::table::{FoundTable, Kind, Layout};
+use crate::url::Target;
+use crate::{Error, TableSpec, TableWrite};
+
+/// A database, open. Clones share its connections (at most four).
+///
+/// Calls try again by themselves, for as long as was said at [`Store::connect`], when the server is
+/// away or starting, when a connection breaks, on a deadlock, and while another writer locks the
+/// database. A call that is dropped before it ends leaves nothing behind, or all; the database may
+/// still be deciding which when the next call asks, so after a dropped [`Store::commit_epoch`] open
+/// the job anew rather than go on.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    description: String,
+    retry_for: Duration,
+    /// Whether the table of epochs is known to be there.
+    has_epochs: AtomicBool,
+}
+
+/// The two databases. What follows a call is the same for both.
+enum Database {
+    Postgres(Postgres),
+    Sqlite(Sqlite),
+}
+
+/// Runs one expression on whichever database it is.
+macro_rules! on {
+    ($database:expr, $one:ident => $call:expr) => {
+        match &$database {
+            Database::Postgres($one) => $call,
+            Database::Sqlite($one) => $call,
+        }
+    };
+}
+
+/// A conditional change of a job's epoch, and what its earlier attempts would have left.
+pub(crate) struct EpochChange<'a> {
+    pub(crate) job: &'a str,
+    pub(crate) previous: Option<i64>,
+    pub(crate) epoch: i64,
+    /// The marks of attempts whose commit may have happened although its answer was lost. A row
+    /// with one of them is ours; a row with the same epoch and another mark is another process's.
+    pub(crate) attempts: Vec<String>,
+}
+
+impl EpochChange<'_> {
+    /// What it means that the row was not as expected: `Ok` if an earlier attempt of ours changed
+    /// it.
+    pub(crate) fn judge(&self, found: Option<(i64, String)>) -> Result<(), Failure> {
+        match found {
+            Some((epoch, mark)) if epoch == self.epoch && self.attempts.contains(&mark) => Ok(()),
+            found => Err(Failure::Epoch { found: found.map(|(epoch, _)| epoch.unsigned_abs()) }),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database that `url` names: `sqlite://FILE` (file and folder are made) or
+    /// `postgres://…`.
+    ///
+    /// `wait_for` bounds the wait for a server that is not there yet, and later, in each call, for
+    /// one that went away or for a lock.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Unreachable`], [`Error::Refused`], [`Error::File`],
+    /// [`Error::Locked`].
+    pub async fn connect(url: &str, wait_for: Duration) -> Result<Self, Error> {
+        let target = Target::parse(url)?;
+        let description = target.describe();
+        let mut patience = Patience::from_now(&description, "connect", wait_for);
+        let database = match target {
+            Target::Postgres(options) => loop {
+                match Postgres::connect(&options, wait_for).await {
+                    Ok(postgres) => break Database::Postgres(postgres),
+                    Err(error) => patience.wait(error).await?,
+                }
+            },
+            Target::Sqlite { options, in_memory } => {
+                if !in_memory {
+                    make_folder(&description, options.get_filename())?;
+                }
+                loop {
+                    match Sqlite::connect(&options, in_memory, wait_for).await {
+                        Ok(sqlite) => break Database::Sqlite(sqlite),
+                        Err(error) => patience.wait(error).await?,
+                    }
+                }
+            }
+        };
+        let inner = Inner {
+            database,
+            description,
+            retry_for: wait_for,
+            has_epochs: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What to call the database in messages, without user and password: `SQLite file
+    /// .arus/arus.db`,
+    /// `PostgreSQL db.example:5432/arus`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.inner.description.clone()
+    }
+
+    /// Makes the table with its primary key if it is absent.
+    ///
+    /// # Errors
+    /// [`Error::TableShape`] when it is there with other columns, types or key;
+    /// [`Error::InvalidTable`] and [`Error::UnsupportedType`] when it cannot be made; trouble with
+    /// the database.
+    pub async fn ensure_table(&self, table: &TableSpec) -> Result<(), Error> {
+        let layout = Layout::of(table)?;
+        let mut patience = self.patience("make a table");
+        // Looking again must find what another process made; else the name is taken by something
+        // that is no table.
+        let mut looks_left = 3;
+        loop {
+            let found = on!(self.inner.database, it => it.find_table(layout.name).await);
+            let error = match found {
+                Ok(Some(found)) => return self.check_shape(&layout, &found),
+                Ok(None) => match on!(self.inner.database, it => it.create_table(&layout).await) {
+                    Ok(()) => return Ok(()),
+                    Err(error)
+                        if Trouble::of(&error) == Trouble::MadeMeanwhile && looks_left > 0 =>
+                    {
+                        looks_left -= 1;
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            patience.wait(error).await?;
+        }
+    }
+
+    fn check_shape(&self, layout: &Layout<'_>, found: &FoundTable) -> Result<(), Error> {
+        let type_name = |kind: Kind| match self.inner.database {
+            Database::Postgres(_) => kind.postgres(),
+            Database::Sqlite(_) => kind.sqlite().to_string(),
+        };
+        match layout.difference(found, type_name) {
+            None => Ok(()),
+            Some(difference) => Err(Error::TableShape {
+                table: layout.name.to_string(),
+                database: self.describe(),
+                difference,
+            }),
+        }
+    }
+
+    /// The last epoch that the job committed here; `None` before the first.
+    ///
+    /// # Errors
+    /// [`Error::InvalidJob`]; trouble with the database.
+    pub async fn last_epoch(&self, job: &str) -> Result<Option<u64>, Error> {
+        check_job(job)?;
+        let mut patience = self.patience("read the job's epoch");
+        loop {
+            match self.try_last_epoch(job).await {
+                Ok(epoch) => return Ok(epoch),
+                Err(error) => patience.wait(error).await?,
+            }
+        }
+    }
+
+    async fn try_last_epoch(&self, job: &str) -> Result<Option<u64>, sqlx::Error> {
+        self.ensure_epochs().await?;
+        let row = on!(self.inner.database, it => it.epoch(job).await)?;
+        Ok(row.map(|(epoch, _)| epoch.unsigned_abs()))
+    }
+
+    async fn ensure_epochs(&self) -> Result<(), sqlx::Error> {
+        if self.inner.has_epochs.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match on!(self.inner.database, it => it.ensure_epochs().await) {
+            Err(error) if Trouble::of(&error) != Trouble::MadeMeanwhile => Err(error),
+            _ => {
+                self.inner.has_epochs.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves the job from epoch `previous` to `epoch` and makes the writes, all in one transaction:
+    /// after a kill either everything is there or nothing. The tables must have been ensured.
+    ///
+    /// When the connection breaks during the commit, the outcome is found out and success is told
+    /// only if it is ours.
+    ///
+    /// # Errors
+    /// [`Error::EpochConflict`] when the job's epoch in the database is not `previous` (another
+    /// process runs the job); nothing is written then. [`Error::BatchShape`],
+    /// [`Error::InvalidValue`], [`Error::InvalidJob`]; trouble with the database.
+    pub async fn commit_epoch(
+        &self,
+        job: &str,
+        previous: Option<u64>,
+        epoch: u64,
+        writes: &[TableWrite<'_>],
+    ) -> Result<(), Error> {
+        check_job(job)?;
+        let fits = |epoch: u64| {
+            i64::try_from(epoch).map_err(|_| Error::InvalidJob {
+                job: job.to_string(),
+                reason: format!("its epoch {epoch} is above {}", i64::MAX),
+            })
+        };
+        let mut epoch_change = EpochChange {
+            job,
+            previous: previous.map(fits).transpose()?,
+            epoch: fits(epoch)?,
+            attempts: Vec::new(),
+        };
+        let changes = changes(writes)?;
+        let mut patience = self.patience("commit an epoch");
+        loop {
+            match self.try_commit(&mut epoch_change, &changes).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Sql(error)) => patience.wait(error).await?,
+                Err(Failure::Epoch { found }) => {
+                    return Err(Error::EpochConflict { job: job.to_string(), found, previous });
+                }
+            }
+        }
+    }
+
+    async fn try_commit(
+        &self,
+        epoch: &mut EpochChange<'_>,
+        changes: &[Change<'_>],
+    ) -> Result<(), Failure> {
+        self.ensure_epochs().await?;
+        on!(self.inner.database, it => it.commit_epoch(epoch, changes).await)
+    }
+
+    /// Makes the writes in one transaction, without an epoch. The tables must have been ensured.
+    ///
+    /// # Errors
+    /// [`Error::BatchShape`], [`Error::InvalidValue`]; trouble with the database.
+    pub async fn write(&self, writes: &[TableWrite<'_>]) -> Result<(), Error> {
+        let changes = changes(writes)?;
+        let mut patience = self.patience("write rows");
+        loop {
+            // Run twice, a write leaves what it leaves run once, so a lost answer needs no more
+            // care than this.
+            match on!(self.inner.database, it => it.write(&changes).await) {
+                Ok(()) => return Ok(()),
+                Err(error) => patience.wait(error).await?,
+            }
+        }
+    }
+
+    /// Drops the tables and forgets the job's epoch, in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::InvalidJob`], [`Error::InvalidTable`], [`Error::UnsupportedType`]; trouble with the
+    /// database.
+    pub async fn reset_job(&self, job: &str, tables: &[&TableSpec]) -> Result<(), Error> {
+        check_job(job)?;
+        let layouts: Vec<Layout<'_>> =
+            tables.iter().map(|table| Layout::of(table)).collect::<Result<_, _>>()?;
+        let names: Vec<&str> = layouts.iter().map(|layout| layout.name).collect();
+        let mut patience = self.patience("reset the job");
+        loop {
+            match self.try_reset(job, &names).await {
+                Ok(()) => return Ok(()),
+                Err(error) => patience.wait(error).await?,
+            }
+        }
+    }
+
+    async fn try_reset(&self, job: &str, tables: &[&str]) -> Result<(), sqlx::Error> {
+        self.ensure_epochs().await?;
+        on!(self.inner.database, it => it.reset(job, tables).await)
+    }
+
+    /// The whole table in the spec's Arrow types, ordered by key (text by its bytes). Held in
+    /// memory: for tests and reports.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it is absent or holds values that the spec's types cannot; trouble
+    /// with the database.
+    pub async fn read_table(&self, table: &TableSpec) -> Result<RecordBatch, Error> {
+        let layout = Layout::of(table)?;
+        let mut patience = self.patience("read a table");
+        let cells: Vec<Cells> = loop {
+            match on!(self.inner.database, it => it.read(&layout).await) {
+                Ok(cells) => break cells,
+                Err(error) => patience.wait(error).await?,
+            }
+        };
+        rows::to_batch(table, &layout, cells).map_err(|error| Error::Database {
+            database: self.describe(),
+            action: format!("read table {:?}", table.name),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Closes the connections; a SQLite file is left without side files when nobody else has it
+    /// open.
+    pub async fn close(self) {
+        on!(self.inner.database, it => it.close().await);
+    }
+
+    fn patience(&self, action: &'static str) -> Patience<'_> {
+        Patience::new(&self.inner.description, action, self.inner.retry_for)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.inner.description).finish()
+    }
+}
+
+fn changes<'a>(writes: &[TableWrite<'a>]) -> Result<Vec<Change<'a>>, Error> {
+    writes.iter().map(Change::of).collect()
+}
+
+fn check_job(job: &str) -> Result<(), Error> {
+    let reason = match job {
+        "" => "its name is empty",
+        _ if job.len() > 200 => "its name has more than 200 bytes",
+        _ if job.contains('\0') => "its name has a NUL character",
+        _ => return Ok(()),
+    };
+    Err(Error::InvalidJob { job: job.to_string(), reason: reason.to_string() })
+}
+
+fn make_folder(database: &str, file: &std::path::Path) -> Result<(), Error> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder).map_err(|error| Error::File {
+        database: database.to_string(),
+        reason: format!("folder {}: {error}", folder.display()),
+    })
+}

@@ -1,0 +1,201 @@
+//! Database URLs: which database they name, and how to show them without their password.
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use url::Url;
+
+use crate::Error;
+
+/// What sqlx reads from a PostgreSQL URL. Others are dropped here, because sqlx logs them with
+/// their values.
+const POSTGRES_PARAMETERS: [&str; 20] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    // Not parameters of a connection, but common in URLs that tools hand out: dropped without a
+    // warning.
+    "channel_binding",
+    "connect_timeout",
+];
+
+/// A database as its URL names it.
+pub(crate) enum Target {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite { options: Box<SqliteConnectOptions>, in_memory: bool },
+}
+
+impl Target {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let scheme = text.split(':').next().unwrap_or_default();
+        match scheme {
+            "postgres" | "postgresql" => postgres(text),
+            "sqlite" => sqlite(text),
+            _ => Err(Error::Url {
+                reason: "it begins with neither sqlite:// nor postgres://".to_string(),
+            }),
+        }
+    }
+
+    /// What to call the database in messages; no password.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Target::Sqlite { in_memory: true, .. } => "SQLite in memory".to_string(),
+            Target::Sqlite { options, .. } => {
+                format!("SQLite file {}", options.get_filename().display())
+            }
+            Target::Postgres(options) => {
+                let database = options.get_database().unwrap_or(options.get_username());
+                let port = options.get_port();
+                match options.get_socket() {
+                    Some(folder) => format!("PostgreSQL {}:{port}/{database}", folder.display()),
+                    None => format!("PostgreSQL {}:{port}/{database}", options.get_host()),
+                }
+            }
+        }
+    }
+}
+
+fn postgres(text: &str) -> Result<Target, Error> {
+    let refused = |reason: String| Error::Url { reason };
+    let mut url = Url::parse(text).map_err(|error| refused(error.to_string()))?;
+    let known = |key: &str| POSTGRES_PARAMETERS[..18].contains(&key) || key.starts_with("options[");
+    let (kept, dropped): (Vec<_>, Vec<_>) = url
+        .query_pairs()
+        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+        .partition(|(key, _)| known(key));
+    for (parameter, _) in &dropped {
+        if !POSTGRES_PARAMETERS.contains(&parameter.as_str()) {
+            tracing::warn!(%parameter, "unknown parameter of the database URL ignored");
+        }
+    }
+    url.set_query(None);
+    if !kept.is_empty() {
+        url.query_pairs_mut().extend_pairs(&kept);
+    }
+    // The parser's message may quote a parameter's value; the parameters' names say enough.
+    let options = url.as_str().parse::<PgConnectOptions>().map_err(|_| {
+        let names: Vec<&str> = kept.iter().map(|(key, _)| key.as_str()).collect();
+        refused(format!("one of its parameters is not understood ({})", names.join(", ")))
+    })?;
+    Ok(Target::Postgres(Box::new(options)))
+}
+
+fn sqlite(text: &str) -> Result<Target, Error> {
+    let options = text
+        .parse::<SqliteConnectOptions>()
+        .map_err(|error| Error::Url { reason: error.to_string() })?;
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let in_memory = path.ends_with(":memory:") || query.split('&').any(|p| p == "mode=memory");
+    if !in_memory && options.get_filename().as_os_str().is_empty() {
+        return Err(Error::Url { reason: "it names no file".to_string() });
+    }
+    Ok(Target::Sqlite { options: Box::new(options), in_memory })
+}
+
+/// The URL with `***` for a password, in its place or in the parameters; of an unreadable URL only
+/// the scheme.
+pub(crate) fn without_password(text: &str) -> String {
+    if text.starts_with("sqlite:") {
+        return text.to_string();
+    }
+    let url = Url::parse(text).ok().filter(|url| url.scheme().starts_with("postgres"));
+    let Some(mut url) = url else {
+        return match text.split_once("://") {
+            Some((scheme, _)) if scheme.chars().all(char::is_alphanumeric) => {
+                format!("{scheme}://…")
+            }
+            _ => "…".to_string(),
+        };
+    };
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return format!("{}://…", url.scheme());
+    }
+    let pairs: Vec<(String, String)> = url
+        .query_pairs()
+        .map(|(key, value)| {
+            let shown = POSTGRES_PARAMETERS.contains(&&*key) && key != "password";
+            (key.into_owned(), if shown { value.into_owned() } else { "***".to_string() })
+        })
+        .collect();
+    if !pairs.is_empty() {
+        url.query_pairs_mut().clear().extend_pairs(&pairs);
+    }
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions() {
+        let cases = [
+            ("sqlite://.arus/arus.db", "SQLite file .arus/arus.db"),
+            ("sqlite:///var/x.db?mode=rw", "SQLite file /var/x.db"),
+            ("sqlite::memory:", "SQLite in memory"),
+            ("postgres://u:s3cret@db.example/arus", "PostgreSQL db.example:5432/arus"),
+            ("postgresql://u:s3cret@h:77/a?sslmode=require", "PostgreSQL h:77/a"),
+            ("postgres://u@%2Fvar%2Frun/a?port=5433", "PostgreSQL /var/run:5433/a"),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(Target::parse(url).unwrap().describe(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn no_error_and_no_shown_url_holds_a_password() {
+        let urls = [
+            "postgres://u:s3cret@h:notaport/a",
+            "postgres://u:s3cret@h/a?sslmode=s3cret",
+            "postgres://u@h/a?password=s3cret&passwd=s3cret&port=none",
+            "postgres://u:s3cret@",
+            "postgres//u:s3cret@h",
+            "mysql://u:s3cret@h/a",
+            "u:s3cret@h/a",
+            "s3cret",
+            "sqlite:",
+        ];
+        for url in urls {
+            if let Err(error) = Target::parse(url) {
+                assert!(!format!("{error} {error:?}").contains("s3cret"), "{url}: {error}");
+            }
+        }
+        for url in urls.iter().filter(|url| !url.contains("sslmode=s3cret")) {
+            let shown = without_password(url);
+            assert!(!shown.contains("s3cret"), "{url}: {shown}");
+        }
+        assert_eq!(
+            without_password("postgres://u:s3cret@h/a?sslmode=require"),
+            "postgres://u:***@h/a?sslmode=require"
+        );
+    }
+
+    #[test]
+    fn unusable_urls_are_refused() {
+        for url in [
+            "",
+            "mysql://h/a",
+            "sqlite:",
+            "sqlite://",
+            "sqlite://a.db?mode=odd",
+            "postgres://h:x/a",
+        ] {
+            assert!(matches!(Target::parse(url), Err(Error::Url { .. })), "{url}");
+        }
+    }
+}
