@@ -121,9 +121,7 @@ pub fn on_signals() -> Result<Shutdown, Error> {
         }
         let actions = BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").clone();
         actions.iter().for_each(|action| action());
-        eprintln!(
-            "stopped at once by a second signal"
-        );
+        eprintln!("stopped at once by a second signal");
         std::process::exit(130);
     });
     Ok(shutdown)
