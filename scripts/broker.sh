@@ -15,6 +15,7 @@ set -euo pipefail
 state=.arus
 pid_file=$state/broker.pid
 log_file=$state/broker.log
+data=${BROKER_DATA:-$state/broker}
 start_limit=30 # seconds
 stop_limit=15  # seconds
 
@@ -68,29 +69,39 @@ our_pid() {
     fi
     # Process ids are used again: only a broker started as `up` starts it is ours.
     case $command in
-    *broker\ --listen\ *) echo "$pid" ;;
+    *broker*\ --listen\ *) echo "$pid" ;;
     *) return 1 ;;
     esac
 }
 
+# Prints what the log says from that line on about a broker being ready.
+ready_line() {
+    awk -v from="$1" 'NR > from && /^broker ready on / { print; exit }' "$log_file"
+}
+
+# Whether process $2 serves: the log says so, and the lock of the data folder names it (two of us
+# may have started one at the same moment, with one log).
+is_ready() {
+    [ -n "$(ready_line "$1")" ] && [ "$(cat "$data/lock" 2>/dev/null)" = "$2" ]
+}
+
 start() {
-    local pid waited=0
+    local pid from waited=0
     [ -n "${BROKER_BIN:-}" ] || fail "no broker answers at $address, and BROKER_BIN does not name" \
         "one to start: run \"make broker\" or set KAFKA_BROKERS"
     [ -x "$BROKER_BIN" ] || fail "BROKER_BIN=$BROKER_BIN is not a program: build it with" \
         "\"cargo build -p broker\""
     mkdir -p "$state"
+    touch "$log_file"
+    from=$(awk 'END { print NR }' "$log_file")
     # A process group of its own, so that Ctrl-C in this terminal does not reach it.
     set -m
-    nohup "$BROKER_BIN" --listen "$host:$port" --data "${BROKER_DATA:-$state/broker}" \
-        </dev/null >"$log_file" 2>&1 &
+    nohup "$BROKER_BIN" --listen "$host:$port" --data "$data" \
+        </dev/null >>"$log_file" 2>&1 &
     pid=$!
     set +m
-    echo "$pid" >"$pid_file"
-    while ! grep -q '^broker ready on ' "$log_file"; do
+    while ! is_ready "$from" "$pid"; do
         if ! kill -0 "$pid" 2>/dev/null; then
-            rm -f "$pid_file"
-            # Two of us may have started one at the same moment; one of them is enough.
             if listens; then
                 echo "a broker answers at $address"
                 return 0
@@ -104,7 +115,8 @@ start() {
         sleep 0.1
         waited=$((waited + 1))
     done
-    echo "$(grep -m 1 '^broker ready on ' "$log_file"), process $pid, log in $log_file"
+    echo "$pid" >"$pid_file"
+    echo "$(ready_line "$from"), process $pid, log in $log_file"
 }
 
 up() {

@@ -1,6 +1,6 @@
-//! The embedded broker: reads the flags, takes the data folder and the port, says that it is
-//! ready, serves until a signal, leaves. The protocol, topics, groups and offsets are the work of the crate
-//! `tansu-broker`; the records are kept by `partition` in files of Kafka's own format.
+//! The embedded broker: reads the flags, takes the port and the data folder, says that it is
+//! ready, serves until a signal, leaves. The protocol, topics, groups and offsets are the work of
+//! the crate `tansu-broker`; the records are kept by `partition`, in files of Kafka's own format.
 
 mod args;
 mod delete_topics;
