@@ -4,12 +4,14 @@
 //! - [`admin`]: is a broker there; make, look at and delete topics;
 //! - [`producer`]: sending, with every delivery counted;
 //! - [`load`]: the loop of a program that makes records up at a rate, on a [`pacer`];
-//! - [`source`]: reading, partition by partition, without copies.
+//! - [`source`]: reading, partition by partition, without copies;
+//! - [`inspect`]: a look into a topic, for tests and tools.
 //!
 //! There is no SQL here and no domain knowledge. Everything blocks; nothing needs an async runtime.
 
 pub mod admin;
 mod error;
+pub mod inspect;
 pub mod load;
 mod options;
 pub mod pacer;

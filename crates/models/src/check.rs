@@ -60,6 +60,10 @@ impl<'a> Fields<'a> {
                 limit: PurchaseEvent::COLOR_BYTES_MAX,
             });
         }
+        // PostgreSQL cannot hold a NUL in a text, and no colour has a line end.
+        if self.color.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err(Invalid::ColorControl);
+        }
         if !(1..=PurchaseEvent::PRICE_MAX).contains(&self.price) {
             return Err(Invalid::Price { found: self.price, limit: PurchaseEvent::PRICE_MAX });
         }

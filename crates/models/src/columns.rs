@@ -99,7 +99,8 @@ impl PurchaseColumns {
         self.rows == 0
     }
 
-    /// Appends the record as one row, or nothing.
+    /// Appends the record as one row and gives its event time (ms since the epoch), or appends
+    /// nothing.
     ///
     /// # Errors
     /// The reason, when the record is not a valid purchase.
@@ -107,7 +108,7 @@ impl PurchaseColumns {
     /// # Panics
     /// When a batch grows over 2 GiB in one text column: [`Self::finish`] must be called before 33
     /// million rows.
-    pub fn push_json(&mut self, json: &[u8]) -> Result<(), Invalid> {
+    pub fn push_json(&mut self, json: &[u8]) -> Result<i64, Invalid> {
         let fields = check::read(json, self.unit)?;
         if let Some(column) = &mut self.order_id {
             let mut text = [0; Hyphenated::LENGTH];
@@ -129,7 +130,7 @@ impl PurchaseColumns {
             column.push(fields.ts);
         }
         self.rows += 1;
-        Ok(())
+        Ok(fields.ts)
     }
 
     /// The rows since the last call as one batch; the next one begins empty, with room for as many.

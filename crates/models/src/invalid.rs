@@ -74,6 +74,9 @@ pub enum Invalid {
     /// No colour.
     #[error("color is empty")]
     ColorEmpty,
+    /// A colour with a line end, a NUL or the like in it.
+    #[error("color holds a control character")]
+    ColorControl,
     /// A colour nobody can name.
     #[error("color is {bytes} bytes long; {limit} is the most")]
     ColorTooLong {

@@ -94,6 +94,7 @@ fn every_fault_has_its_reason() {
         (with(":42", ":\"42\""), "customer_id must be a whole number, not \"42\""),
         (with("\"oak\"", "\"\""), "color is empty"),
         (with("\"oak\"", "7"), "color must be text, not 7"),
+        (with("oak", r"o\u0000k"), "color holds a control character"),
         (with("oak", &"o".repeat(65)), "color is 65 bytes long; 64 is the most"),
         (
             with("Desk", "desk"),
@@ -333,7 +334,7 @@ fn events() -> impl Strategy<Value = PurchaseEvent> {
         any::<u128>(),
         1..=i64::MAX,
         0..Furniture::ALL.len(),
-        "\\PC{1,16}|[\\x00-\\x7f]{1,64}",
+        "\\PC{1,16}|[\\x20-\\x7e]{1,64}",
         1..=PurchaseEvent::PRICE_MAX,
         PurchaseEvent::TS_MIN..=PurchaseEvent::TS_MAX,
     )

@@ -30,7 +30,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args, options: PurchaseOptions) -> anyhow::Result<()> {
     args.log.init()?;
-    args.metrics.serve()?;
+    if let Some(address) = args.metrics.serve()? {
+        tracing::info!(%address, "metrics at /metrics");
+    }
     // For the signals only: sending blocks, and stays on this thread.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

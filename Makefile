@@ -1,0 +1,61 @@
+# What users type. `make help` lists it. Every target takes ARGS="…" for the program that it runs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
+BIN := $(TARGET_DIR)/debug
+ARGS ?=
+FOR ?=
+
+export BROKER_BIN := $(BIN)/broker
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
+		awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+	@echo
+	@echo '  Programs take flags by ARGS="…", as in: make run-streaming ARGS="--window 1m"'
+	@echo '  KAFKA_BROKERS and DATABASE_URL choose another broker and database.'
+
+# All programs at once: built one by one, shared dependencies would be compiled again for each.
+.PHONY: build
+build: ## Build all programs
+	@$(CARGO) build --workspace
+
+.PHONY: demo
+demo: build ## Watch the whole pipeline at work (FOR=60s ends it by itself)
+	@$(BIN)/demo $(if $(FOR),--for $(FOR)) $(ARGS)
+
+.PHONY: run-producer
+run-producer: build broker-up ## Send purchases
+	@$(BIN)/purchase-producer $(ARGS)
+
+.PHONY: run-streaming
+run-streaming: build broker-up ## Total purchases per window
+	@$(BIN)/purchase-streaming $(ARGS)
+
+.PHONY: broker
+broker: build broker-up ## Start the embedded broker in the background, if none listens
+
+.PHONY: broker-up
+broker-up: build
+	@scripts/broker.sh up
+
+.PHONY: stop
+stop: ## Stop the broker that a target started
+	@scripts/broker.sh down
+
+.PHONY: test
+test: ## Run all tests that need no server
+	@$(CARGO) test --workspace $(ARGS)
+
+.PHONY: lint
+lint: ## Check format and lints
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+.PHONY: bench
+bench: build ## Measure the engine and the job end to end
+	@$(CARGO) build -p arus-kafka --example count
+	@$(BIN)/bench $(ARGS)

@@ -1,0 +1,141 @@
+//! The first minute: starts everything, shows it live, ends it cleanly, and adds the numbers up.
+
+mod children;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arus_kafka::KafkaArgs;
+use arus_kafka::admin::{TopicSpec, delete_topic, ensure_topic, wait_for_broker};
+use arus_runtime::{duration, exit};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::children::Child;
+use crate::summary::Place;
+
+const TOPIC: &str = "demo-purchases";
+const TABLE: &str = "demo_purchase_windows";
+const PARTITIONS: i32 = 4;
+
+/// Runs the whole pipeline for a look: broker, producer, streaming job
+///
+/// Starts an embedded broker of its own (unless KAFKA_BROKERS names one), sends purchases, some of
+/// them late and some unreadable, totals them every 30 seconds of event time into a database (a
+/// SQLite file unless DATABASE_URL names another), and shows it live. Ctrl-C ends everything: what
+/// was sent is read to the end, all windows are closed, and the numbers are added up.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Args {
+    /// Ends by itself after this long
+    #[arg(long = "for", value_parser = duration::parse, value_name = "TIME")]
+    length: Option<Duration>,
+
+    /// Purchases a second
+    #[arg(long, default_value_t = 2000)]
+    rate: u32,
+
+    /// Length of a window
+    #[arg(long, value_parser = duration::parse, default_value = "30s", value_name = "TIME")]
+    window: Duration,
+
+    /// Share of purchases that come late, by up to a minute
+    #[arg(long, default_value_t = 0.05)]
+    late_fraction: f64,
+
+    /// Share of records that cannot be read
+    #[arg(long, default_value_t = 0.002)]
+    bad_fraction: f64,
+
+    /// Folder of the demo's broker, database, checkpoints and logs; emptied at the start
+    #[arg(long, default_value = ".arus/demo")]
+    folder: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let run = || -> anyhow::Result<()> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(demo(&args))
+    };
+    exit::report(run())
+}
+
+async fn demo(args: &Args) -> anyhow::Result<()> {
+    // Before anything is started, so that no Ctrl-C finds half of it unattended.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    prepare(&args.folder)?;
+    let (broker, brokers) = match std::env::var("KAFKA_BROKERS") {
+        Ok(brokers) if !brokers.is_empty() => (None, brokers),
+        _ => {
+            let (broker, address) = Child::broker(&args.folder).await?;
+            (Some(broker), address)
+        }
+    };
+    make_topics(&brokers).await?;
+    let file = args.folder.join("arus.db");
+    let (database, place) = match std::env::var("DATABASE_URL") {
+        // It may hold a password, so it is not shown.
+        Ok(url) if !url.is_empty() => (url, Place::Named),
+        _ => (format!("sqlite://{}", file.display()), Place::File(file)),
+    };
+    let mut streaming = Child::streaming(args, &brokers, &database)?;
+    let mut producer = Child::producer(args, &brokers)?;
+
+    let stopped = tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        ended = producer.ended() => ended,
+        ended = streaming.ended() => match ended {
+            Ok(()) => Err(anyhow::anyhow!("purchase-streaming ended before its time")),
+            failed => failed,
+        },
+    };
+    // The producer first: then the job can read all that was sent.
+    let leave = async {
+        producer.stop(Duration::from_secs(60)).await?;
+        streaming.stop(Duration::from_secs(90)).await?;
+        match broker {
+            Some(mut broker) => broker.stop(Duration::from_secs(30)).await,
+            None => Ok(()),
+        }
+    };
+    tokio::select! {
+        left = leave => stopped.and(left)?,
+        // A second signal: the children are killed as their values are dropped.
+        _ = interrupt.recv() => bail!("stopped at once: the numbers are not complete"),
+        _ = terminate.recv() => bail!("stopped at once: the numbers are not complete"),
+    }
+    summary::print(&args.folder, &brokers, &place)
+}
+
+/// Empties the demo's own folder.
+fn prepare(folder: &Path) -> anyhow::Result<()> {
+    let marker = folder.join("made-by-arus-demo");
+    if folder.exists() {
+        if !marker.exists() {
+            bail!("{} is not a folder of the demo: give another --folder", folder.display());
+        }
+        std::fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::write(marker, "").with_context(|| format!("cannot write {}", folder.display()))
+}
+
+/// Makes the demo's topics anew.
+async fn make_topics(brokers: &str) -> anyhow::Result<()> {
+    let kafka = KafkaArgs::for_brokers(brokers);
+    tokio::task::spawn_blocking(move || {
+        wait_for_broker(&kafka)?;
+        for topic in [TOPIC.to_owned(), format!("{TOPIC}.late"), format!("{TOPIC}.rejected")] {
+            delete_topic(&kafka, &topic)?;
+        }
+        ensure_topic(&kafka, &TopicSpec::new(TOPIC, PARTITIONS))?;
+        Ok(())
+    })
+    .await?
+}

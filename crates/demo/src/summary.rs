@@ -1,0 +1,77 @@
+//! The closing figures, and whether they add up.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use arus_runtime::number::group_digits;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::{TABLE, TOPIC};
+
+#[derive(Deserialize)]
+struct Produced {
+    acknowledged: u64,
+}
+
+#[derive(Deserialize)]
+struct Streamed {
+    run: Totals,
+    closed_windows: u64,
+}
+
+#[derive(Deserialize)]
+struct Totals {
+    read: u64,
+    counted: u64,
+    late: u64,
+    rejected: u64,
+}
+
+/// Where the rows are.
+pub(crate) enum Place {
+    /// In the demo's own SQLite file.
+    File(PathBuf),
+    /// In the database that DATABASE_URL names.
+    Named,
+}
+
+/// Prints what was produced and what became of it.
+pub(crate) fn print(folder: &Path, brokers: &str, place: &Place) -> anyhow::Result<()> {
+    let produced: Produced = read(&folder.join("producer.json"))?;
+    let streamed: Streamed = read(&folder.join("streaming.json"))?;
+    let Totals { read, counted, late, rejected } = streamed.run;
+    let sum = counted + late + rejected;
+    let adds_up = produced.acknowledged == read && read == sum;
+    println!();
+    println!(
+        "produced {} {} counted {} + late {} + rejected {}",
+        group_digits(produced.acknowledged),
+        if adds_up { "=" } else { "≠" },
+        group_digits(counted),
+        group_digits(late),
+        group_digits(rejected),
+    );
+    println!("windows closed  {}", group_digits(streamed.closed_windows));
+    match place {
+        Place::File(file) => {
+            let file = file.display();
+            println!("rows            sqlite3 {file} 'select * from {TABLE}'");
+        }
+        Place::Named => println!("rows            table {TABLE} in the database of DATABASE_URL"),
+    }
+    println!("late, rejected  topics {TOPIC}.late and {TOPIC}.rejected at {brokers}");
+    println!("logs            {}", folder.display());
+    if !adds_up {
+        bail!(
+            "the numbers do not add up: {} produced, {read} read, {sum} accounted for",
+            produced.acknowledged
+        );
+    }
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("cannot understand {}", path.display()))
+}

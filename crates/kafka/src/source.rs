@@ -1,0 +1,329 @@
+//! Reading a topic partition by partition, without copying records.
+//!
+//! A [`Source`] knows the topic: its partitions, where they begin and end, what the group has
+//! committed. It gives one [`PartitionReader`] per partition, which any thread may own. Offsets are
+//! the caller's: where to start is said explicitly and nothing is committed by itself, so that a
+//! checkpoint is the only truth. An offset that the broker does not have any more is an error,
+//! never a silent jump.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use crate::{Error, KafkaArgs};
+
+/// How long one request to the broker may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One record, as it lies in the client's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its place in the partition.
+    pub offset: i64,
+    /// The key's bytes.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes; `None` is a tombstone.
+    pub payload: Option<&'a [u8]>,
+    /// The record's timestamp, ms since the Unix epoch.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// What one call of [`PartitionReader::poll`] met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Polled {
+    /// Records handed over.
+    pub records: usize,
+    /// After the last of them the partition's end was met: there was nothing more to read then.
+    pub at_end: bool,
+}
+
+/// Where a partition begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The first offset that the broker still has.
+    pub low: i64,
+    /// The offset that the next record will get.
+    pub high: i64,
+}
+
+/// Logs what librdkafka says of the connection, at most as it happens.
+struct SourceContext;
+
+impl ClientContext for SourceContext {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What matters comes as an error too; the rest is for those who look for it.
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka consumer");
+    }
+}
+
+impl ConsumerContext for SourceContext {}
+
+/// A topic to read from.
+pub struct Source {
+    consumer: Arc<BaseConsumer<SourceContext>>,
+    topic: String,
+    brokers: String,
+}
+
+impl Source {
+    /// Makes a consumer of `topic` whose progress is committed under `group`. Does not wait for the
+    /// broker.
+    ///
+    /// # Errors
+    /// When an option is unknown to librdkafka.
+    pub fn new(args: &KafkaArgs, topic: &str, group: &str) -> Result<Self, Error> {
+        let mut config = args.client_config();
+        for (key, value) in [
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("enable.partition.eof", "true"),
+            ("auto.offset.reset", "error"),
+            // Bounds what lies unread in memory; enough for several polls ahead of the reader.
+            ("queued.min.messages", "20000"),
+            ("queued.max.messages.kbytes", "16384"),
+            ("fetch.error.backoff.ms", "50"),
+            ("reconnect.backoff.max.ms", "1000"),
+        ] {
+            if config.get(key).is_none() || key == "group.id" {
+                config.set(key, value);
+            }
+        }
+        let consumer = config.create_with_context(SourceContext).map_err(|source| {
+            Error::Client { action: "make a consumer of", topic: topic.to_owned(), source }
+        })?;
+        let brokers = args.brokers.clone();
+        Ok(Self { consumer: Arc::new(consumer), topic: topic.to_owned(), brokers })
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The brokers' addresses, as given.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// The partitions that the topic has now, by number.
+    ///
+    /// # Errors
+    /// When the broker does not answer, or has no such topic.
+    pub fn partitions(&self) -> Result<Vec<i32>, Error> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(&self.topic), REQUEST_TIMEOUT)
+            .map_err(|source| self.failed("ask for the partitions of", source))?;
+        let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
+        let mut partitions: Vec<i32> = found
+            .filter(|topic| topic.error().is_none())
+            .map(|topic| topic.partitions().iter().map(|partition| partition.id()).collect())
+            .unwrap_or_default();
+        if partitions.is_empty() {
+            return Err(Error::UnknownTopic { topic: self.topic.clone() });
+        }
+        partitions.sort_unstable();
+        Ok(partitions)
+    }
+
+    /// Where a partition begins and ends now.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn bounds(&self, partition: i32) -> Result<Bounds, Error> {
+        let (low, high) = self
+            .consumer
+            .fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)
+            .map_err(|source| self.failed("ask for the offsets of", source))?;
+        Ok(Bounds { low, high })
+    }
+
+    /// The offsets that the group has committed, of the partitions that have one.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
+        let mut asked = TopicPartitionList::new();
+        for &partition in partitions {
+            asked.add_partition(&self.topic, partition);
+        }
+        let found = self
+            .consumer
+            .committed_offsets(asked, REQUEST_TIMEOUT)
+            .map_err(|source| self.failed("ask for the committed offsets of", source))?;
+        let offsets = found.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(offset) if offset >= 0 => Some((element.partition(), offset)),
+            _ => None,
+        });
+        Ok(offsets.collect())
+    }
+
+    /// Commits the offsets that are read next to the group, for Kafka's own lag tools. Does not
+    /// wait for the answer: the checkpoint is what a restart goes by.
+    ///
+    /// # Errors
+    /// When the request cannot be made.
+    pub fn commit(&self, next_offsets: &BTreeMap<i32, i64>) -> Result<(), Error> {
+        self.commit_as(next_offsets, CommitMode::Async)
+    }
+
+    /// The same, and waits for the broker's answer.
+    ///
+    /// # Errors
+    /// When the broker refuses or does not answer.
+    pub fn commit_and_wait(&self, next_offsets: &BTreeMap<i32, i64>) -> Result<(), Error> {
+        self.commit_as(next_offsets, CommitMode::Sync)
+    }
+
+    fn commit_as(&self, next_offsets: &BTreeMap<i32, i64>, mode: CommitMode) -> Result<(), Error> {
+        let list = self.offsets(next_offsets)?;
+        self.consumer
+            .commit(&list, mode)
+            .map_err(|source| self.failed("commit the offsets of", source))
+    }
+
+    /// Begins to read at the given offsets: one reader per partition named. Takes the place of an
+    /// earlier call.
+    ///
+    /// # Errors
+    /// When an offset is not in the broker (any more), or the broker does not answer.
+    pub fn open(&self, next_offsets: &BTreeMap<i32, i64>) -> Result<Vec<PartitionReader>, Error> {
+        for (&partition, &offset) in next_offsets {
+            let Bounds { low, high } = self.bounds(partition)?;
+            if offset < low || offset > high {
+                let topic = self.topic.clone();
+                return Err(Error::OffsetGone { topic, partition, offset, low, high });
+            }
+        }
+        // Queues are split off before the assignment: librdkafka leaves a queue alone that the
+        // application has taken, while a record fetched before the split would lie in the common
+        // queue for ever.
+        let readers = next_offsets.keys().map(|&partition| {
+            let queue = self
+                .consumer
+                .split_partition_queue(&self.topic, partition)
+                .ok_or_else(|| Error::UnknownTopic { topic: self.topic.clone() })?;
+            Ok(PartitionReader { queue, topic: self.topic.clone(), partition })
+        });
+        let readers = readers.collect::<Result<Vec<_>, Error>>()?;
+        let list = self.offsets(next_offsets)?;
+        self.consumer.assign(&list).map_err(|source| self.failed("read from", source))?;
+        self.serve()?;
+        Ok(readers)
+    }
+
+    /// Serves the client's events (connection errors, commits). To be called at least every few
+    /// seconds.
+    ///
+    /// # Errors
+    /// When the client cannot go on.
+    pub fn serve(&self) -> Result<(), Error> {
+        match self.consumer.poll(Duration::ZERO) {
+            Some(Err(source)) if is_fatal(&source) => Err(self.failed("read from", source)),
+            _ => Ok(()),
+        }
+    }
+
+    fn offsets(&self, next_offsets: &BTreeMap<i32, i64>) -> Result<TopicPartitionList, Error> {
+        let mut list = TopicPartitionList::with_capacity(next_offsets.len());
+        for (&partition, &offset) in next_offsets {
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .map_err(|source| self.failed("set the offsets of", source))?;
+        }
+        Ok(list)
+    }
+
+    fn failed(&self, action: &'static str, source: KafkaError) -> Error {
+        Error::Client { action, topic: self.topic.clone(), source }
+    }
+}
+
+/// One partition's records, in the order of the log.
+pub struct PartitionReader {
+    queue: PartitionQueue<SourceContext>,
+    topic: String,
+    partition: i32,
+}
+
+impl PartitionReader {
+    /// The partition's number.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// Hands the records that are here now to `each`, `max` at the most. Does not wait.
+    ///
+    /// # Errors
+    /// When the broker does not have the next record any more, or the client cannot go on. A broker
+    /// that is away is no error: the client goes on trying, and there is nothing to hand over
+    /// meanwhile.
+    pub fn poll(&self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<Polled, Error> {
+        let mut polled = Polled::default();
+        while polled.records < max {
+            match self.queue.poll(Duration::ZERO) {
+                None => break,
+                Some(Ok(message)) => {
+                    each(record(&message));
+                    polled.records += 1;
+                    polled.at_end = false;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => polled.at_end = true,
+                Some(Err(error)) if is_fatal(&error) => {
+                    let topic = self.topic.clone();
+                    return Err(Error::Client { action: "read from", topic, source: error });
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(topic = self.topic, partition = self.partition, %error, "kafka fetch");
+                    break;
+                }
+            }
+        }
+        Ok(polled)
+    }
+
+    /// Calls `wake` whenever records arrive after there were none.
+    pub fn on_records(&mut self, wake: impl Fn() + Send + Sync + 'static) {
+        self.queue.set_nonempty_callback(wake);
+    }
+}
+
+fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
+    Record {
+        offset: message.offset(),
+        key: message.key(),
+        payload: message.payload(),
+        timestamp_ms: message.timestamp().to_millis(),
+    }
+}
+
+/// Errors that waiting does not heal.
+fn is_fatal(error: &KafkaError) -> bool {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    match error {
+        KafkaError::MessageConsumptionFatal(_) => true,
+        KafkaError::MessageConsumption(code) | KafkaError::Global(code) => matches!(
+            code,
+            Code::AutoOffsetReset
+                | Code::OffsetOutOfRange
+                | Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+        ),
+        _ => false,
+    }
+}

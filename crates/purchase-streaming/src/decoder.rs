@@ -1,0 +1,33 @@
+//! Purchases as the streaming job decodes them.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arus_models::{PurchaseColumns, TimestampUnit};
+use arus_streaming::decode::Decoder;
+use arus_streaming::options::TimeUnitArg;
+
+struct PurchaseDecoder(PurchaseColumns);
+
+/// A decoder that keeps the named columns.
+pub(crate) fn new(unit: TimeUnitArg, columns: &[String]) -> Box<dyn Decoder> {
+    let unit = match unit {
+        TimeUnitArg::Ms => TimestampUnit::Milliseconds,
+        TimeUnitArg::S => TimestampUnit::Seconds,
+    };
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    Box::new(PurchaseDecoder(PurchaseColumns::new(unit, &columns)))
+}
+
+impl Decoder for PurchaseDecoder {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+
+    fn push(&mut self, payload: &[u8]) -> Result<i64, String> {
+        self.0.push_json(payload).map_err(|invalid| invalid.to_string())
+    }
+
+    fn finish(&mut self) -> RecordBatch {
+        self.0.finish()
+    }
+}

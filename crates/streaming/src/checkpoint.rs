@@ -1,0 +1,310 @@
+//! What a job needs to go on after a restart, in one file per epoch.
+//!
+//! An epoch's file is written *before* its rows go to the sinks, and holds those rows too: so after
+//! a kill between the two, or between one sink and the next, the sinks that lack the epoch get it
+//! from here, and then the job goes on. A file is written under a temporary name, synced, renamed,
+//! and its folder synced: it is there whole or not at all.
+//!
+//! ```text
+//! "ARUSCKP1" | header length u32 | header JSON | record batches as Arrow IPC streams | CRC-32 of
+//! all before
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::progress::Totals;
+
+const MAGIC: &[u8; 8] = b"ARUSCKP1";
+
+/// One partition in a checkpoint.
+#[derive(Clone, Debug)]
+pub struct PartitionCheckpoint {
+    /// Offset, watermark and silence.
+    pub position: Position,
+    /// The open windows.
+    pub open: RecordBatch,
+}
+
+/// Where a partition stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The partition's number.
+    pub partition: i32,
+    /// The offset that is read next.
+    pub next_offset: i64,
+    /// The largest event time read, ms; `None` before the first row.
+    pub largest_ms: Option<i64>,
+    /// When it last delivered a record, by the wall clock, ms.
+    pub last_record_wall_ms: i64,
+}
+
+/// What the state is of: a job may go on from a checkpoint only if these are its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Names and values, for people: topic, window, group by, aggregates, output mode.
+    pub lines: Vec<(String, String)>,
+}
+
+/// A job after an epoch.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The epoch's number, from 1.
+    pub epoch: u64,
+    /// What the state is of.
+    pub identity: Identity,
+    /// Rows by their fate since the job's first start.
+    pub totals: Totals,
+    /// The job's watermark, ms.
+    pub watermark_ms: Option<i64>,
+    /// The partitions, by number.
+    pub partitions: Vec<PartitionCheckpoint>,
+    /// Session parts that wait for others.
+    pub waiting: RecordBatch,
+    /// In complete mode: the rows of closed windows.
+    pub closed: RecordBatch,
+    /// The epoch's own output rows, for a sink that lacks them.
+    pub output: RecordBatch,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    epoch: u64,
+    identity: Identity,
+    totals: Totals,
+    watermark_ms: Option<i64>,
+    positions: Vec<Position>,
+    /// Lengths of the batches, bytes: waiting, closed, output, then one per partition.
+    batches: Vec<u64>,
+}
+
+/// A folder of checkpoints, held by one process at a time.
+pub struct CheckpointFolder {
+    folder: PathBuf,
+    /// Locked for as long as the value lives; the system lets go of it when the process dies.
+    _lock: File,
+}
+
+impl CheckpointFolder {
+    /// Takes the folder, which is made if need be.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another process holds it.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(failed("make the checkpoint folder", folder))?;
+        let path = folder.join("lock");
+        let lock = File::create(&path).map_err(failed("write", &path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::Checkpoint(format!(
+                "another process works with the checkpoint folder {}: stop it, or give this job its own (--checkpoint DIR)",
+                folder.display()
+            ))),
+            Err(TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The newest checkpoint that is whole; one that is not (a disk that lost what it said was
+    /// synced) is passed over with a warning, and the sinks' epochs decide whether the one before
+    /// will do.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn latest(&self) -> Result<Option<Checkpoint>, Error> {
+        for (_, path) in self.files()?.into_iter().rev() {
+            let bytes = fs::read(&path).map_err(failed("read", &path))?;
+            match decode(&bytes) {
+                Ok(checkpoint) => return Ok(Some(checkpoint)),
+                Err(reason) => {
+                    tracing::warn!(file = %path.display(), reason, "checkpoint is damaged")
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a checkpoint durable.
+    ///
+    /// # Errors
+    /// When it cannot be written: disk full, folder gone.
+    pub fn write(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let bytes = encode(checkpoint)?;
+        let path = self.file(checkpoint.epoch);
+        let temporary = path.with_extension("tmp");
+        let mut file = File::create(&temporary).map_err(failed("write", &temporary))?;
+        file.write_all(&bytes).map_err(failed("write", &temporary))?;
+        file.sync_all().map_err(failed("sync", &temporary))?;
+        fs::rename(&temporary, &path).map_err(failed("rename", &temporary))?;
+        let folder = File::open(&self.folder).map_err(failed("open", &self.folder))?;
+        folder.sync_all().map_err(failed("sync", &self.folder))
+    }
+
+    /// Removes the checkpoints before the one before `epoch`: that one stays for the case that
+    /// `epoch`'s is damaged.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn prune(&self, epoch: u64) -> Result<(), Error> {
+        for (found, path) in self.files()? {
+            if found + 1 < epoch {
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all checkpoints.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn clear(&self) -> Result<(), Error> {
+        for (_, path) in self.files()? {
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    fn file(&self, epoch: u64) -> PathBuf {
+        self.folder.join(format!("epoch-{epoch:012}.checkpoint"))
+    }
+
+    /// The checkpoints there are, oldest first.
+    fn files(&self) -> Result<Vec<(u64, PathBuf)>, Error> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed("read", &self.folder))? {
+            let path = entry.map_err(failed("read", &self.folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let epoch =
+                name.strip_prefix("epoch-").and_then(|name| name.strip_suffix(".checkpoint"));
+            if let Some(epoch) = epoch.and_then(|epoch| epoch.parse().ok()) {
+                files.push((epoch, path));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { action, path, source }
+}
+
+fn encode(checkpoint: &Checkpoint) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    let mut batches = Vec::new();
+    let partitions = checkpoint.partitions.iter().map(|partition| &partition.open);
+    let own = [&checkpoint.waiting, &checkpoint.closed, &checkpoint.output];
+    for batch in own.into_iter().chain(partitions) {
+        let before = body.len();
+        write_batch(batch, &mut body)?;
+        batches.push((body.len() - before) as u64);
+    }
+    let header = Header {
+        epoch: checkpoint.epoch,
+        identity: checkpoint.identity.clone(),
+        totals: checkpoint.totals,
+        watermark_ms: checkpoint.watermark_ms,
+        positions: checkpoint.partitions.iter().map(|partition| partition.position).collect(),
+        batches,
+    };
+    let header = serde_json::to_vec(&header)
+        .map_err(|error| Error::Checkpoint(format!("the checkpoint cannot be encoded: {error}")))?;
+    let mut bytes = Vec::with_capacity(MAGIC.len() + 4 + header.len() + body.len() + 4);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(&body);
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    Ok(bytes)
+}
+
+fn write_batch(batch: &RecordBatch, into: &mut Vec<u8>) -> Result<(), Error> {
+    let write = || {
+        let mut writer = StreamWriter::try_new(into, &batch.schema())?;
+        writer.write(batch)?;
+        writer.finish()
+    };
+    write().map_err(|error| Error::Checkpoint(format!("the state cannot be encoded: {error}")))
+}
+
+fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
+    let (content, crc) = bytes.split_last_chunk::<4>().ok_or("it is cut short")?;
+    if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
+        return Err("its checksum is wrong".into());
+    }
+    let content = content.strip_prefix(MAGIC).ok_or("it is of another version")?;
+    let (length, content) = content.split_first_chunk::<4>().ok_or("it is cut short")?;
+    let (header, body) =
+        content.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("it is cut short")?;
+    let header: Header = serde_json::from_slice(header).map_err(|error| error.to_string())?;
+    let mut body = body;
+    let mut batches = Vec::with_capacity(header.batches.len());
+    for length in &header.batches {
+        let (batch, rest) = body.split_at_checked(*length as usize).ok_or("it is cut short")?;
+        batches.push(read_batch(batch)?);
+        body = rest;
+    }
+    let mut batches = batches.into_iter();
+    let mut next = || batches.next().ok_or("a batch is missing");
+    let (waiting, closed, output) = (next()?, next()?, next()?);
+    let partitions = header
+        .positions
+        .into_iter()
+        .map(|position| Ok(PartitionCheckpoint { position, open: next()? }))
+        .collect::<Result<_, String>>()?;
+    Ok(Checkpoint {
+        epoch: header.epoch,
+        identity: header.identity,
+        totals: header.totals,
+        watermark_ms: header.watermark_ms,
+        partitions,
+        waiting,
+        closed,
+        output,
+    })
+}
+
+fn read_batch(bytes: &[u8]) -> Result<RecordBatch, String> {
+    let reader =
+        StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| error.to_string())?;
+    let schema = reader.schema();
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    match <[RecordBatch; 1]>::try_from(batches) {
+        Ok([batch]) => Ok(batch),
+        Err(_) => Ok(RecordBatch::new_empty(schema)),
+    }
+}
+
+impl Identity {
+    /// Refuses to go on from state that is of another query.
+    ///
+    /// # Errors
+    /// A sentence that names the first difference and what to do.
+    pub fn check(&self, saved: &Identity, folder: &Path) -> Result<(), Error> {
+        for (name, now) in &self.lines {
+            let then = saved.lines.iter().find(|(saved, _)| saved == name);
+            let then = then.map_or("nothing", |(_, value)| value.as_str());
+            if then != now {
+                return Err(Error::Checkpoint(format!(
+                    "the checkpoint in {} was made with {name} = {then}, and now it is {now}: its state cannot follow; \
+                     give the old options, another --checkpoint and --job, or --reset to forget it and start anew",
+                    folder.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+}

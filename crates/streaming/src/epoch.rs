@@ -1,0 +1,419 @@
+//! What a running job keeps from one epoch to the next, and how an epoch is made.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arus_window::{
+    Coordinator, CoordinatorSnapshot, PartitionSnapshot, PartitionState, PartitionTime,
+};
+
+use crate::Error;
+use crate::checkpoint::{Checkpoint, CheckpointFolder, Identity, PartitionCheckpoint, Position};
+use crate::job::{Job, Start, Trigger};
+use crate::lane::{Lane, LaneShared};
+use crate::progress::{PartitionProgress, Progress, Totals};
+use crate::recovery::{note_delivered, recover};
+use crate::sink::{EpochOutput, Guarantee};
+use crate::watch::{Silence, Watch};
+use crate::worker::Lanes;
+
+/// How long a draining job waits for records that the broker has but does not deliver.
+const DRAIN_TIMEOUT_MS: i64 = 30_000;
+
+/// A job at work.
+pub(crate) struct Run {
+    folder: CheckpointFolder,
+    identity: Identity,
+    coordinator: Coordinator,
+    lanes: Arc<Lanes>,
+    shared: Arc<LaneShared>,
+    watch: Arc<Watch>,
+    /// The last committed epoch.
+    epoch: u64,
+    /// Totals when this process started, and when the lanes did.
+    process_base: Option<Totals>,
+    lanes_base: Totals,
+    /// Rows read at the last committed epoch.
+    read_at_epoch: u64,
+    /// When the drain gives up, monotonic ms; set once a shutdown is asked for.
+    stop_deadline_ms: Option<i64>,
+    started_ms: i64,
+    /// When the log was last opened, monotonic ms.
+    opened_ms: i64,
+    reported: (i64, u64),
+    rate: f64,
+    open: Vec<RecordBatch>,
+    open_windows: usize,
+    closed_windows: u64,
+    epoch_duration: Duration,
+}
+
+/// What the lanes hold at a cut.
+struct Cut {
+    closed: Vec<RecordBatch>,
+    partitions: Vec<PartitionCheckpoint>,
+    newest_events_ms: Vec<i64>,
+    read: u64,
+    totals: Totals,
+}
+
+impl Run {
+    pub(crate) fn new(job: &mut Job, folder: CheckpointFolder) -> Result<Self, Error> {
+        let mut lines = job.options.identity.clone();
+        lines.extend(job.query.description());
+        lines.push(("output mode".to_owned(), format!("{:?}", job.options.mode).to_lowercase()));
+        let coordinator = Coordinator::new(Arc::clone(&job.query), job.options.mode)?;
+        let shared = Arc::new(LaneShared::new(
+            Arc::clone(&job.query),
+            Arc::clone(&job.aside),
+            Arc::clone(&job.clock),
+            job.options.max_skew.as_millis() as i64,
+        ));
+        let started_ms = shared.monotonic_ms();
+        Ok(Self {
+            folder,
+            identity: Identity { lines },
+            coordinator,
+            lanes: Arc::default(),
+            shared,
+            watch: Arc::default(),
+            epoch: 0,
+            process_base: None,
+            lanes_base: Totals::default(),
+            read_at_epoch: 0,
+            stop_deadline_ms: None,
+            started_ms,
+            opened_ms: started_ms,
+            reported: (started_ms, 0),
+            rate: 0.0,
+            open: Vec::new(),
+            open_windows: 0,
+            closed_windows: 0,
+            epoch_duration: Duration::ZERO,
+        })
+    }
+
+    pub(crate) fn lanes(&self) -> Arc<Lanes> {
+        Arc::clone(&self.lanes)
+    }
+
+    pub(crate) fn shared(&self) -> Arc<LaneShared> {
+        Arc::clone(&self.shared)
+    }
+
+    pub(crate) fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&self.watch)
+    }
+
+    /// Makes the lanes from the last checkpoint, or for a new start, and says where each begins to
+    /// read.
+    pub(crate) fn recover_lanes(&mut self, job: &mut Job) -> Result<BTreeMap<i32, i64>, Error> {
+        let checkpoint = recover(&self.folder, &self.identity, &mut job.sinks)?;
+        let partitions = job.log.partitions()?;
+        let mut offsets = self.start_offsets(job, &partitions, checkpoint.as_ref())?;
+        let now_ms = self.shared.monotonic_ms();
+        let wall_ms = job.clock.wall_ms();
+        let mut lanes = Lanes::new();
+        let mut saved = BTreeMap::new();
+        if let Some(checkpoint) = checkpoint {
+            self.epoch = checkpoint.epoch;
+            self.lanes_base = checkpoint.totals;
+            let snapshot = CoordinatorSnapshot {
+                watermark_ms: checkpoint.watermark_ms,
+                waiting: checkpoint.waiting,
+                closed: checkpoint.closed,
+            };
+            self.coordinator =
+                Coordinator::restore(Arc::clone(&job.query), job.options.mode, snapshot)?;
+            saved = checkpoint.partitions.into_iter().map(|p| (p.position.partition, p)).collect();
+        }
+        if self.process_base.is_none() {
+            self.process_base = Some(self.lanes_base);
+            self.reported.1 = self.lanes_base.read;
+        }
+        self.read_at_epoch = self.lanes_base.read;
+        self.shared.close_up_to(self.coordinator.watermark_ms());
+        for partition in partitions {
+            let (state, last_record_ms) = match saved.remove(&partition) {
+                None => (PartitionState::new(Arc::clone(&job.query)), now_ms),
+                Some(PartitionCheckpoint { position, open }) => {
+                    offsets.insert(partition, position.next_offset);
+                    let snapshot = PartitionSnapshot { largest_ms: position.largest_ms, open };
+                    let silent_ms = (wall_ms - position.last_record_wall_ms).max(0);
+                    (PartitionState::restore(Arc::clone(&job.query), snapshot)?, now_ms - silent_ms)
+                }
+            };
+            let decoder = (job.new_decoder)(&job.query.columns_read());
+            let lane = Lane::new(partition, offsets[&partition], state, decoder, last_record_ms);
+            lanes.insert(partition, Mutex::new(lane));
+        }
+        if let Some(partition) = saved.keys().next() {
+            return Err(Error::Checkpoint(format!(
+                "the checkpoint in {} knows partition {partition}, which the topic does not have: the topic is another one \
+                 now; --reset to start anew",
+                self.folder.path().display()
+            )));
+        }
+        if !matches!(job.options.trigger, Trigger::Every(_)) {
+            for (&partition, lane) in &lanes {
+                lane.lock().unwrap().stop_at = Some(job.log.bounds(partition)?.high);
+            }
+        }
+        self.lanes = Arc::new(lanes);
+        self.watch = Arc::default();
+        self.opened_ms = now_ms;
+        Ok(offsets)
+    }
+
+    /// Where partitions begin that no checkpoint knows: as the start option says; but one that came
+    /// after the checkpoint is new, and all of it is read.
+    fn start_offsets(
+        &self,
+        job: &Job,
+        partitions: &[i32],
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<BTreeMap<i32, i64>, Error> {
+        let start = if checkpoint.is_some() { Start::Earliest } else { job.options.start };
+        let committed = match start {
+            Start::Committed => job.log.committed(partitions)?,
+            _ => BTreeMap::new(),
+        };
+        let known = |partition: &i32| {
+            checkpoint
+                .is_some_and(|c| c.partitions.iter().any(|p| p.position.partition == *partition))
+        };
+        let mut offsets = BTreeMap::new();
+        for partition in partitions.iter().filter(|partition| !known(partition)) {
+            let bounds = job.log.bounds(*partition)?;
+            let offset = match start {
+                Start::Latest => bounds.high,
+                _ => committed.get(partition).copied().unwrap_or(bounds.low),
+            };
+            offsets.insert(*partition, offset);
+        }
+        Ok(offsets)
+    }
+
+    /// A shutdown was asked for: from now on only what is there already is read (with drain), or
+    /// nothing more.
+    pub(crate) fn stop(&mut self, job: &Job) -> Result<(), Error> {
+        let now_ms = self.shared.monotonic_ms();
+        self.stop_deadline_ms = Some(now_ms + DRAIN_TIMEOUT_MS);
+        for (&partition, lane) in self.lanes.iter() {
+            let end = if job.options.drain { job.log.bounds(partition)?.high } else { i64::MIN };
+            let mut lane = lane.lock().unwrap();
+            lane.stop_at = Some(end.min(lane.stop_at.unwrap_or(i64::MAX)).max(lane.next_offset));
+            // The client met the end of the partition some time ago; was it this end?
+            let same_end = self.watch.of(partition).is_some_and(|sighting| {
+                sighting.end_offset == end && now_ms - sighting.unchanged_since_ms >= 2_000
+            });
+            lane.at_end &= same_end;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stop_deadline_ms.is_some()
+    }
+
+    /// Whether everything that this run is for has been read.
+    pub(crate) fn is_done(&self) -> bool {
+        if self.stop_deadline_ms.is_some_and(|deadline_ms| self.shared.monotonic_ms() > deadline_ms)
+        {
+            tracing::warn!("the broker does not deliver the last records: ending without them");
+            return true;
+        }
+        self.lanes.values().all(|lane| lane.lock().unwrap().is_done())
+    }
+
+    /// Gives up when the broker has been away for too long.
+    pub(crate) fn check_broker(&self, job: &Job) -> Result<(), Error> {
+        let answered_ms = self.watch.answered_ms().unwrap_or(self.opened_ms);
+        let away_ms = self.shared.monotonic_ms() - answered_ms;
+        if away_ms <= job.options.broker_timeout.as_millis() as i64 {
+            return Ok(());
+        }
+        Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s: (away_ms / 1000) as u64 })
+    }
+
+    /// Cuts an epoch and makes it durable, if anything happened since the last one. The last epoch
+    /// of a run closes all windows if the job drains, and waits for the broker to take its offsets.
+    pub(crate) fn epoch(&mut self, job: &mut Job, last: bool) -> Result<(), Error> {
+        let started = job.clock.monotonic();
+        if last && !matches!(job.options.trigger, Trigger::Every(_)) {
+            // The run was too short for the watch to have looked.
+            let partitions: Vec<i32> = self.lanes.keys().copied().collect();
+            self.watch.look(&*job.log, &partitions, || self.shared.monotonic_ms());
+        }
+        if let Some(cut) = self.cut(job, last)? {
+            self.commit(job, cut, last)?;
+            self.epoch_duration = job.clock.monotonic().saturating_sub(started);
+            metrics::histogram!("arus_epoch_duration_seconds")
+                .record(self.epoch_duration.as_secs_f64());
+        }
+        let wanted = job.watchers.iter().any(|watcher| watcher.wants_open_rows());
+        let progress = self.progress(job, wanted)?;
+        for watcher in &mut job.watchers {
+            watcher.progress(&progress);
+        }
+        Ok(())
+    }
+
+    /// Takes what has closed out of the lanes and copies what is open; `None` if nothing happened.
+    fn cut(&mut self, job: &Job, last: bool) -> Result<Option<Cut>, Error> {
+        let lanes = self.lanes();
+        let mut lanes: Vec<MutexGuard<'_, Lane>> =
+            lanes.values().map(|lane| lane.lock().unwrap()).collect();
+        self.advance_watermark(job, &lanes, last);
+        let watermark_ms = self.coordinator.watermark_ms();
+        self.shared.close_up_to(watermark_ms);
+
+        let mut closed = Vec::with_capacity(lanes.len());
+        for lane in &mut lanes {
+            closed.push(lane.state.close(watermark_ms.unwrap_or(i64::MIN))?);
+        }
+        let totals = lanes.iter().fold(self.lanes_base, |sum, lane| sum + lane.totals);
+        let nothing_closed = closed.iter().all(|closed| closed.num_rows() == 0);
+        if totals.read == self.read_at_epoch && nothing_closed && !self.watch.grew() {
+            return Ok(None);
+        }
+        let wall_ms = job.clock.wall_ms();
+        let now_ms = self.shared.monotonic_ms();
+        let mut partitions = Vec::with_capacity(lanes.len());
+        let mut newest_events_ms = Vec::new();
+        for lane in &mut lanes {
+            let open = lane.state.open_partials()?;
+            let position = Position {
+                partition: lane.partition,
+                next_offset: lane.next_offset,
+                largest_ms: lane.state.watermark().largest_ms(),
+                last_record_wall_ms: wall_ms - (now_ms - lane.last_record_ms),
+            };
+            partitions.push(PartitionCheckpoint { position, open });
+            newest_events_ms.append(&mut lane.newest_events_ms);
+        }
+        Ok(Some(Cut { closed, partitions, newest_events_ms, read: totals.read, totals }))
+    }
+
+    fn advance_watermark(&mut self, job: &Job, lanes: &[MutexGuard<'_, Lane>], last: bool) {
+        let times: Vec<PartitionTime> = lanes
+            .iter()
+            .map(|lane| PartitionTime {
+                watermark_ms: lane.state.watermark_ms(),
+                idle: self.is_idle(job, lane),
+            })
+            .collect();
+        self.coordinator.advance(times.iter().copied());
+        if job.options.close_idle_windows && times.iter().all(|time| time.idle) {
+            self.coordinator.raise_to(job.clock.wall_ms() - job.query.delay_ms());
+        }
+        if last && job.options.drain {
+            // Not to the end of time: what comes after a restart is not late for later windows.
+            if let Some(end_ms) = lanes.iter().filter_map(|lane| lane.state.latest_end_ms()).max() {
+                self.coordinator.raise_to(end_ms);
+            }
+        }
+    }
+
+    fn is_idle(&self, job: &Job, lane: &Lane) -> bool {
+        let silence = Silence {
+            next_offset: lane.next_offset,
+            at_end: lane.at_end,
+            last_record_ms: lane.last_record_ms,
+        };
+        let timeout_ms = job.options.idle_timeout.as_millis() as i64;
+        silence.is_idle(self.watch.of(lane.partition), timeout_ms, self.shared.monotonic_ms())
+    }
+
+    /// Makes a cut durable: set-aside records, checkpoint, sinks, offsets, in this order.
+    fn commit(&mut self, job: &mut Job, cut: Cut, last: bool) -> Result<(), Error> {
+        let open: Vec<RecordBatch> = cut.partitions.iter().map(|p| p.open.clone()).collect();
+        let rows = self.coordinator.epoch(&cut.closed, &open)?;
+        let epoch = self.epoch + 1;
+        job.aside.flush()?;
+        let CoordinatorSnapshot { watermark_ms, waiting, closed } = self.coordinator.snapshot();
+        let next_offsets =
+            cut.partitions.iter().map(|p| (p.position.partition, p.position.next_offset)).collect();
+        self.folder.write(&Checkpoint {
+            epoch,
+            identity: self.identity.clone(),
+            totals: cut.totals,
+            watermark_ms,
+            partitions: cut.partitions,
+            waiting,
+            closed,
+            output: rows.rows.clone(),
+        })?;
+        // Sinks that can tell come last: once they have the epoch, so have the others.
+        job.sinks.sort_by_key(|sink| sink.guarantee() == Guarantee::ExactlyOnce);
+        for sink in &mut job.sinks {
+            sink.commit(EpochOutput { epoch, rows: &rows.rows })?;
+        }
+        note_delivered(&self.folder, epoch)?;
+        self.epoch = epoch;
+        self.read_at_epoch = cut.read;
+        self.closed_windows += rows.closed_windows as u64;
+        self.open_windows = rows.open_windows;
+        self.open =
+            if job.watchers.iter().any(|w| w.wants_open_rows()) { open } else { Vec::new() };
+        // Lag tools only; a restart goes by the checkpoint.
+        if let Err(error) = job.log.commit(&next_offsets, last) {
+            tracing::warn!(%error, "offsets not committed to the consumer group");
+        }
+        let wall_ms = job.clock.wall_ms();
+        let latency = metrics::histogram!("arus_end_to_end_latency_seconds");
+        for newest_ms in cut.newest_events_ms {
+            latency.record((wall_ms - newest_ms).max(0) as f64 / 1000.0);
+        }
+        self.folder.prune(epoch)
+    }
+
+    /// How things stand now.
+    pub(crate) fn progress(&mut self, job: &Job, with_open_rows: bool) -> Result<Progress, Error> {
+        let lanes = self.lanes();
+        let lanes: Vec<MutexGuard<'_, Lane>> =
+            lanes.values().map(|lane| lane.lock().unwrap()).collect();
+        let total = lanes.iter().fold(self.lanes_base, |sum, lane| sum + lane.totals);
+        let partitions = lanes
+            .iter()
+            .map(|lane| PartitionProgress {
+                partition: lane.partition,
+                next_offset: lane.next_offset,
+                end_offset: self.watch.of(lane.partition).map(|sighting| sighting.end_offset),
+                watermark_ms: lane.state.watermark_ms(),
+                idle: self.is_idle(job, lane),
+            })
+            .collect();
+        let open_rows = lanes.iter().map(|lane| lane.state.open_rows()).sum();
+        let state_bytes = lanes.iter().map(|lane| lane.state.size()).sum();
+        drop(lanes);
+        let now_ms = self.shared.monotonic_ms();
+        let elapsed_ms = now_ms - self.reported.0;
+        if elapsed_ms >= 200 {
+            self.rate = (total.read - self.reported.1) as f64 * 1000.0 / elapsed_ms as f64;
+            self.reported = (now_ms, total.read);
+        }
+        let open = match with_open_rows {
+            true => Some(self.coordinator.open_rows(&self.open)?),
+            false => None,
+        };
+        Ok(Progress {
+            epoch: self.epoch,
+            wall_ms: job.clock.wall_ms(),
+            uptime: Duration::from_millis((now_ms - self.started_ms).max(0) as u64),
+            run: total - self.process_base.unwrap_or_default(),
+            total,
+            rows_per_second: self.rate,
+            watermark_ms: self.coordinator.watermark_ms(),
+            partitions,
+            open_windows: self.open_windows,
+            open_rows,
+            closed_windows: self.closed_windows,
+            state_bytes,
+            epoch_duration: self.epoch_duration,
+            open,
+        })
+    }
+}

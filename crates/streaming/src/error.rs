@@ -1,0 +1,83 @@
+//! What can go wrong in a streaming job.
+
+use std::path::PathBuf;
+
+/// A job's failure, in one sentence each.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kafka.
+    #[error(transparent)]
+    Kafka(#[from] arus_kafka::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] arus_store::Error),
+    /// The windows.
+    #[error(transparent)]
+    Window(#[from] arus_window::Error),
+    /// A file of a sink or checkpoint.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// `write`, `read`, `rename`, …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// Rows that a sink could not encode.
+    #[error("cannot encode rows for {sink}: {reason}")]
+    Encode {
+        /// The sink's name.
+        sink: String,
+        /// The encoder's word.
+        reason: String,
+    },
+    /// The sink's epoch is not the one before.
+    #[error(
+        "{sink} holds epoch {found:?}, but epoch {epoch} is to be written: another process works on the same output; stop it, or give this one its own"
+    )]
+    EpochConflict {
+        /// The sink's name.
+        sink: String,
+        /// What the sink holds.
+        found: Option<u64>,
+        /// What was to be written.
+        epoch: u64,
+    },
+    /// Late or rejected records that the broker did not take.
+    #[error("{unacknowledged} records for {topics} were not taken by the broker: {reason}")]
+    NotKept {
+        /// The topics.
+        topics: String,
+        /// How many.
+        unacknowledged: u64,
+        /// The first failure.
+        reason: String,
+    },
+    /// A checkpoint that this job cannot go on from.
+    #[error("{0}")]
+    Checkpoint(String),
+    /// The broker has been away for too long.
+    #[error(
+        "no Kafka broker answers at {brokers} (for {waited_s} s now): start it again and then this job, which goes on where it stood"
+    )]
+    BrokerAway {
+        /// The addresses.
+        brokers: String,
+        /// How long, seconds.
+        waited_s: u64,
+    },
+    /// The place of a sink holds something else than this job's rows up to some epoch.
+    #[error(
+        "{sink} cannot be continued: {reason}; move it away, choose another name or folder, or start over with --reset"
+    )]
+    OtherOutput {
+        /// The sink's name.
+        sink: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A choice of options that cannot work.
+    #[error("{0}")]
+    Unsupported(String),
+}

@@ -1,0 +1,220 @@
+//! One partition inside a running job: from its records to its windows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arus_kafka::source::Record;
+use arus_runtime::clock::Clock;
+use arus_window::{PartitionState, WindowQuery};
+
+use crate::Error;
+use crate::aside::{Aside, KeptRecord, Why};
+use crate::decode::Decoder;
+use crate::progress::Totals;
+use crate::source::Reader;
+
+/// Records taken from a partition at a time: enough that a batch's fixed costs vanish, little
+/// enough that an epoch never waits long for one.
+const BATCH_RECORDS: usize = 8192;
+
+/// What all lanes of a job share.
+pub(crate) struct LaneShared {
+    pub(crate) query: Arc<WindowQuery>,
+    pub(crate) aside: Arc<dyn Aside>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How far ahead of the wall clock an event may be, ms.
+    pub(crate) max_skew_ms: i64,
+    /// The job's watermark at the last epoch; `i64::MIN` for none. Changed only while every lane is
+    /// locked.
+    closed_ms: AtomicI64,
+}
+
+impl LaneShared {
+    pub(crate) fn new(
+        query: Arc<WindowQuery>,
+        aside: Arc<dyn Aside>,
+        clock: Arc<dyn Clock>,
+        max_skew_ms: i64,
+    ) -> Self {
+        Self { query, aside, clock, max_skew_ms, closed_ms: AtomicI64::new(i64::MIN) }
+    }
+
+    pub(crate) fn close_up_to(&self, watermark_ms: Option<i64>) {
+        self.closed_ms.store(watermark_ms.unwrap_or(i64::MIN), Ordering::Release);
+    }
+
+    fn closed_ms(&self) -> Option<i64> {
+        Some(self.closed_ms.load(Ordering::Acquire)).filter(|&ms| ms != i64::MIN)
+    }
+
+    /// Ms on a clock that no one sets.
+    pub(crate) fn monotonic_ms(&self) -> i64 {
+        self.clock.monotonic().as_millis() as i64
+    }
+}
+
+/// One partition's place, windows and counts.
+pub(crate) struct Lane {
+    pub(crate) partition: i32,
+    pub(crate) next_offset: i64,
+    pub(crate) state: PartitionState,
+    decoder: Box<dyn Decoder>,
+    /// Since this process started.
+    pub(crate) totals: Totals,
+    /// When the last record came, by [`LaneShared::monotonic_ms`]; of before this process: less
+    /// than zero.
+    pub(crate) last_record_ms: i64,
+    /// Whether the partition's end was met after the last record.
+    pub(crate) at_end: bool,
+    /// Records from this offset on are not for this run.
+    pub(crate) stop_at: Option<i64>,
+    /// The newest event of each batch since the last epoch, ms.
+    pub(crate) newest_events_ms: Vec<i64>,
+}
+
+/// What one batch of records came to, before the windows see it.
+#[derive(Default)]
+struct Intake {
+    read: u64,
+    next_offset: Option<i64>,
+    /// Rows that the decoder took.
+    decoded: usize,
+    /// Which of those come from the far future.
+    from_future: Vec<usize>,
+    newest_ms: Option<i64>,
+    rejected: Vec<(KeptRecord, String)>,
+    /// Records of rows that will be late, by their place among the rows that stay.
+    late: Vec<(usize, KeptRecord)>,
+}
+
+impl Lane {
+    pub(crate) fn new(
+        partition: i32,
+        next_offset: i64,
+        state: PartitionState,
+        decoder: Box<dyn Decoder>,
+        last_record_ms: i64,
+    ) -> Self {
+        Self {
+            partition,
+            next_offset,
+            state,
+            decoder,
+            totals: Totals::default(),
+            last_record_ms,
+            at_end: false,
+            stop_at: None,
+            newest_events_ms: Vec::new(),
+        }
+    }
+
+    /// Whether everything that this run is for has been read.
+    pub(crate) fn is_done(&self) -> bool {
+        self.stop_at.is_some_and(|end| self.next_offset >= end || self.at_end)
+    }
+
+    /// Takes what is there now, a batch at the most, into the windows. Says how many records that
+    /// was.
+    pub(crate) fn step(
+        &mut self,
+        reader: &mut dyn Reader,
+        shared: &LaneShared,
+    ) -> Result<usize, Error> {
+        let (intake, records) = self.take_in(reader, shared)?;
+        if records == 0 {
+            return Ok(0);
+        }
+        let rows = self.rows(&intake)?;
+        let updated = self.state.update(&rows, shared.closed_ms())?;
+        self.totals.read += intake.read;
+        self.totals.counted += updated.counted as u64;
+        self.totals.late += updated.late as u64;
+        self.totals.rejected += intake.rejected.len() as u64;
+        if let Some(next_offset) = intake.next_offset {
+            self.next_offset = next_offset;
+            self.last_record_ms = shared.monotonic_ms();
+        }
+        self.newest_events_ms.extend(intake.newest_ms);
+
+        for (record, reason) in intake.rejected {
+            shared.aside.put(self.partition, record, Why::Rejected(reason))?;
+        }
+        let mut kept = intake.late.into_iter().peekable();
+        for late in updated.late_rows {
+            while kept.next_if(|(row, _)| *row < late.row).is_some() {}
+            let (_, record) = kept
+                .next_if(|(row, _)| *row == late.row)
+                .expect("the window library names late rows by the rule that they are kept by");
+            shared.aside.put(self.partition, record, Why::Late(late))?;
+        }
+        Ok(records)
+    }
+
+    fn take_in(
+        &mut self,
+        reader: &mut dyn Reader,
+        shared: &LaneShared,
+    ) -> Result<(Intake, usize), Error> {
+        let closed_ms = shared.closed_ms();
+        let latest_ms = shared.clock.wall_ms().saturating_add(shared.max_skew_ms);
+        let mut watermark = self.state.watermark();
+        let mut intake = Intake::default();
+        let decoder = &mut self.decoder;
+        let stop_at = self.stop_at.unwrap_or(i64::MAX);
+        let polled = reader.poll(BATCH_RECORDS, &mut |record: Record<'_>| {
+            if record.offset >= stop_at {
+                return;
+            }
+            intake.read += 1;
+            intake.next_offset = Some(record.offset + 1);
+            let decoded = match record.payload {
+                Some(payload) => decoder.push(payload),
+                None => Err("the value is null".to_owned()),
+            };
+            let event_ms = match decoded {
+                Ok(event_ms) => event_ms,
+                Err(reason) => {
+                    intake.rejected.push((record.into(), reason));
+                    return;
+                }
+            };
+            intake.decoded += 1;
+            if event_ms > latest_ms {
+                intake.from_future.push(intake.decoded - 1);
+                let ahead_s = event_ms.saturating_sub(latest_ms - shared.max_skew_ms) / 1000;
+                let allowed_s = shared.max_skew_ms / 1000;
+                let reason = format!(
+                    "event time is {ahead_s} s ahead of the clock (--max-skew allows {allowed_s} s)"
+                );
+                intake.rejected.push((record.into(), reason));
+                return;
+            }
+            if shared.query.misses_a_window(event_ms, watermark, closed_ms) {
+                let row = intake.decoded - 1 - intake.from_future.len();
+                intake.late.push((row, record.into()));
+            }
+            watermark.observe(event_ms);
+            intake.newest_ms = intake.newest_ms.max(Some(event_ms));
+        })?;
+        if polled.records > 0 || polled.at_end {
+            self.at_end = polled.at_end;
+        }
+        Ok((intake, polled.records))
+    }
+
+    /// The decoded rows, without those from the far future.
+    fn rows(&mut self, intake: &Intake) -> Result<RecordBatch, Error> {
+        let rows = self.decoder.finish();
+        if intake.from_future.is_empty() {
+            return Ok(rows);
+        }
+        let mut keep = vec![true; rows.num_rows()];
+        for &row in &intake.from_future {
+            keep[row] = false;
+        }
+        Ok(filter_record_batch(&rows, &BooleanArray::from(keep))
+            .map_err(arus_window::Error::from)?)
+    }
+}

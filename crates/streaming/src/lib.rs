@@ -1,0 +1,24 @@
+//! The streaming job: from the partitions of a log to windowed rows in sinks, exactly once.
+//!
+//! A program brings a [`decode::Decoder`] for its records and a planned
+//! [`arus_window::WindowQuery`]; this crate brings the rest. Read [`job`] first, then
+//! [`epoch`](job) and [`checkpoint`].
+
+pub mod aside;
+pub mod checkpoint;
+pub mod decode;
+mod epoch;
+mod error;
+pub mod job;
+mod lane;
+pub mod metrics;
+pub mod options;
+pub mod program;
+pub mod progress;
+mod recovery;
+pub mod sink;
+pub mod source;
+mod watch;
+mod worker;
+
+pub use error::Error;

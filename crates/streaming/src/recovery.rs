@@ -1,0 +1,100 @@
+//! From what a killed process left to a state to go on from.
+
+use std::fs;
+
+use crate::Error;
+use crate::checkpoint::{Checkpoint, CheckpointFolder, Identity};
+use crate::sink::{EpochOutput, Guarantee, Sink};
+
+/// Forgets checkpoints and output.
+pub(crate) fn reset(folder: &CheckpointFolder, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
+    // Checkpoints first: a kill in between leaves sinks that are ahead, which the next start
+    // refuses and names.
+    folder.clear()?;
+    clear_delivered(folder)?;
+    for sink in sinks {
+        sink.reset()?;
+    }
+    Ok(())
+}
+
+/// The checkpoint to go on from, its epoch made sure to be in every sink; `None` at the start of
+/// all.
+pub(crate) fn recover(
+    folder: &CheckpointFolder,
+    identity: &Identity,
+    sinks: &mut [Box<dyn Sink>],
+) -> Result<Option<Checkpoint>, Error> {
+    let checkpoint = folder.latest()?;
+    let epoch = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch);
+    if let Some(checkpoint) = &checkpoint {
+        identity.check(&checkpoint.identity, folder.path())?;
+    }
+    let mut lacking = Vec::new();
+    for (at, sink) in sinks.iter_mut().enumerate() {
+        if sink.guarantee() == Guarantee::ExactlyOnce {
+            let held = sink.last_epoch()?.unwrap_or(0);
+            if held + 1 == epoch {
+                lacking.push(at);
+            } else if held != epoch {
+                return Err(Error::Checkpoint(disagreement(&sink.name(), held, epoch, folder)));
+            }
+        }
+    }
+    let Some(checkpoint) = checkpoint else { return Ok(None) };
+    // Sinks that cannot tell get the epoch again unless it is known that they had it.
+    if !lacking.is_empty() || delivered(folder) != Some(epoch) {
+        let telling = |sink: &dyn Sink| sink.guarantee() == Guarantee::ExactlyOnce;
+        for (at, sink) in sinks.iter_mut().enumerate() {
+            if lacking.contains(&at) || !telling(&**sink) {
+                tracing::info!(epoch, sink = sink.name(), "writing the epoch that was cut off");
+                sink.commit(EpochOutput { epoch, rows: &checkpoint.output })?;
+            }
+        }
+        note_delivered(folder, epoch)?;
+    }
+    Ok(Some(checkpoint))
+}
+
+fn disagreement(sink: &str, held: u64, epoch: u64, folder: &CheckpointFolder) -> String {
+    let folder = folder.path().display();
+    match (held, epoch) {
+        (0, _) => format!(
+            "the checkpoint in {folder} stands at epoch {epoch}, but {sink} holds nothing of this job: earlier rows would \
+             be missing there; --reset to compute all anew, or give another --checkpoint and --job"
+        ),
+        (_, 0) => format!(
+            "{sink} holds epoch {held} of this job, but there is no checkpoint in {folder}: give the folder that belongs \
+             to it (--checkpoint DIR), another --job, or --reset to compute all anew"
+        ),
+        _ => format!(
+            "{sink} holds epoch {held}, but the checkpoint in {folder} stands at epoch {epoch}: they do not belong \
+             together; give the folder that does, or --reset to compute all anew"
+        ),
+    }
+}
+
+/// Notes that every sink has the epoch, for the sinks that cannot tell by themselves. Losing the
+/// note costs no more than an epoch delivered twice there.
+pub(crate) fn note_delivered(folder: &CheckpointFolder, epoch: u64) -> Result<(), Error> {
+    let path = folder.path().join("delivered");
+    fs::write(&path, epoch.to_string()).map_err(|source| Error::File {
+        action: "write",
+        path,
+        source,
+    })
+}
+
+fn delivered(folder: &CheckpointFolder) -> Option<u64> {
+    fs::read_to_string(folder.path().join("delivered")).ok()?.trim().parse().ok()
+}
+
+fn clear_delivered(folder: &CheckpointFolder) -> Result<(), Error> {
+    let path = folder.path().join("delivered");
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::File { action: "remove", path, source })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,91 @@
+//! Where the rows of an epoch go.
+//!
+//! A sink is told about one epoch at a time. A *transactional* sink makes the epoch's rows and the
+//! epoch's number durable in one step, so that after a crash it can say which epoch it has; the job
+//! then hands it the epoch it lacks from the checkpoint, or goes on. A sink that cannot do this may
+//! see an epoch twice: it is *at-least-once*.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::Error;
+
+pub use arus_window::OutputMode;
+
+/// How the rows of every epoch look.
+#[derive(Clone, Debug)]
+pub struct OutputTable {
+    /// The table's, topic's or file's name.
+    pub name: String,
+    /// `window_start`, `window_end` (Timestamp ms UTC), the group columns, then the aggregates.
+    pub schema: SchemaRef,
+    /// The columns that identify a row: `window_start` and the group columns.
+    pub key: Vec<String>,
+    /// Which rows an epoch gives.
+    pub mode: OutputMode,
+}
+
+/// One epoch's rows, as a sink gets them.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochOutput<'a> {
+    /// This epoch's number, counted from 1 without gaps.
+    pub epoch: u64,
+    /// The rows, by window start and then group; may be empty (the epoch's number is still to be
+    /// kept).
+    pub rows: &'a RecordBatch,
+}
+
+/// What a sink promises when the job is killed and started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Rows and epoch number become durable together: no row is lost or doubled.
+    ExactlyOnce,
+    /// An epoch that was being written at the kill is written again.
+    AtLeastOnce,
+}
+
+/// One place that rows go to. Calls block; an error ends the job after the sink's own bounded
+/// retries.
+pub trait Sink: Send {
+    /// What to call it in messages: `database`, `csv file purchase_windows.csv`, …
+    fn name(&self) -> String;
+
+    /// What it promises.
+    fn guarantee(&self) -> Guarantee;
+
+    /// The last epoch whose rows are durable here; `None` before the first. Asked once, at the
+    /// start, of [`Guarantee::ExactlyOnce`] sinks. Whatever a killed process left half-done is
+    /// undone or ignored by this call.
+    ///
+    /// # Errors
+    /// When the place cannot be read, or holds rows of another shape.
+    fn last_epoch(&mut self) -> Result<Option<u64>, Error>;
+
+    /// Makes the rows durable, together with the epoch's number where the guarantee says so.
+    /// Refuses an epoch that does not follow the last one: then another process works on the same
+    /// output.
+    ///
+    /// # Errors
+    /// When the rows could not be made durable.
+    fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error>;
+
+    /// Forgets every row and the epoch (`--reset`).
+    ///
+    /// # Errors
+    /// When the place cannot be written.
+    fn reset(&mut self) -> Result<(), Error>;
+}
+
+mod cells;
+pub mod console;
+pub mod csv;
+pub mod dashboard;
+pub mod database;
+mod files;
+pub mod kafka;
+pub mod parquet;
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod fixture;

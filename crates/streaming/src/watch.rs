@@ -1,0 +1,162 @@
+//! A look at the log from aside, once a second: where its partitions end, whether it answers,
+//! whether it grew.
+//!
+//! Lag comes from here, and so does the proof that a partition is idle: that it delivered nothing
+//! is not enough, since a slow or absent broker delivers nothing either. The broker itself must
+//! have said, after the silence was long enough, that there is nothing to deliver.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use crate::source::Log;
+
+/// What the broker last said of a partition. Times are the job's monotonic ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    pub(crate) end_offset: i64,
+    /// Since when the end has been there.
+    pub(crate) unchanged_since_ms: i64,
+    /// When the broker said so.
+    pub(crate) seen_ms: i64,
+}
+
+/// What is known of the log.
+#[derive(Default)]
+pub(crate) struct Watch {
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    partitions: BTreeMap<i32, Sighting>,
+    answered_ms: Option<i64>,
+    grew: bool,
+}
+
+impl Watch {
+    /// Asks the log about every partition. A failure is not reported here: it shows as an answer
+    /// that grows old.
+    pub(crate) fn look(&self, log: &dyn Log, partitions: &[i32], now_ms: impl Fn() -> i64) {
+        for &partition in partitions {
+            match log.bounds(partition) {
+                Ok(bounds) => self.note(partition, bounds.high, now_ms()),
+                Err(error) => {
+                    tracing::warn!(partition, %error, "the broker does not answer");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Asks whether the log has partitions that the job does not read.
+    pub(crate) fn look_for_growth(&self, log: &dyn Log, partitions: &[i32]) {
+        if let Ok(now) = log.partitions() {
+            let grew = now.iter().any(|partition| !partitions.contains(partition));
+            self.known.lock().unwrap().grew = grew;
+        }
+    }
+
+    fn note(&self, partition: i32, end_offset: i64, now_ms: i64) {
+        let mut known = self.known.lock().unwrap();
+        known.answered_ms = Some(now_ms);
+        let sighting = known.partitions.entry(partition).or_insert(Sighting {
+            end_offset,
+            unchanged_since_ms: now_ms,
+            seen_ms: now_ms,
+        });
+        if sighting.end_offset != end_offset {
+            sighting.unchanged_since_ms = now_ms;
+        }
+        sighting.end_offset = end_offset;
+        sighting.seen_ms = now_ms;
+    }
+
+    pub(crate) fn of(&self, partition: i32) -> Option<Sighting> {
+        self.known.lock().unwrap().partitions.get(&partition).copied()
+    }
+
+    /// When the broker last answered.
+    pub(crate) fn answered_ms(&self) -> Option<i64> {
+        self.known.lock().unwrap().answered_ms
+    }
+
+    /// Whether there are partitions that the job does not read.
+    pub(crate) fn grew(&self) -> bool {
+        self.known.lock().unwrap().grew
+    }
+}
+
+/// How a partition's silence is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silence {
+    pub(crate) next_offset: i64,
+    pub(crate) at_end: bool,
+    pub(crate) last_record_ms: i64,
+}
+
+impl Silence {
+    /// Whether the partition is idle: silent for `timeout_ms`, and the broker said after that, not
+    /// long ago, that there is nothing to read.
+    pub(crate) fn is_idle(self, sighting: Option<Sighting>, timeout_ms: i64, now_ms: i64) -> bool {
+        /// The watch looks every second; three missed looks are an absent broker.
+        const FRESH_MS: i64 = 3_000;
+        let Some(sighting) = sighting else { return false };
+        let long_enough = sighting.seen_ms - self.last_record_ms >= timeout_ms;
+        let fresh = now_ms - sighting.seen_ms <= FRESH_MS;
+        // In a topic with transactions the last offsets are markers, which are never delivered:
+        // then the end is not reached by counting, but the client met it and it has not moved
+        // since.
+        let nothing_left = sighting.end_offset <= self.next_offset
+            || (self.at_end && sighting.seen_ms - sighting.unchanged_since_ms >= timeout_ms);
+        long_enough && fresh && nothing_left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT_MS: i64 = 5_000;
+
+    fn silence(next_offset: i64, last_record_ms: i64) -> Silence {
+        Silence { next_offset, at_end: true, last_record_ms }
+    }
+
+    fn sighting(end_offset: i64, unchanged_since_ms: i64, seen_ms: i64) -> Option<Sighting> {
+        Some(Sighting { end_offset, unchanged_since_ms, seen_ms })
+    }
+
+    #[test]
+    fn a_partition_is_idle_only_when_the_broker_says_so_after_the_silence() {
+        // (what, silence, sighting, now, idle)
+        let cases = [
+            ("never asked", silence(10, 0), None, 20_000, false),
+            ("silent, and confirmed", silence(10, 0), sighting(10, 0, 6_000), 6_500, true),
+            ("confirmed too early", silence(10, 2_000), sighting(10, 0, 6_000), 8_000, false),
+            ("broker away since", silence(10, 0), sighting(10, 0, 6_000), 30_000, false),
+            ("records not delivered yet", silence(10, 0), sighting(12, 5_500, 6_000), 6_500, false),
+            (
+                "transaction markers at the end",
+                silence(10, 0),
+                sighting(12, 500, 6_000),
+                6_500,
+                true,
+            ),
+        ];
+        for (what, silence, sighting, now_ms, idle) in cases {
+            assert_eq!(silence.is_idle(sighting, TIMEOUT_MS, now_ms), idle, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_changed_end_starts_its_rest_anew() {
+        let watch = Watch::default();
+        watch.note(0, 10, 1_000);
+        watch.note(0, 10, 2_000);
+        assert_eq!(watch.of(0), sighting(10, 1_000, 2_000));
+        watch.note(0, 11, 3_000);
+        assert_eq!(watch.of(0), sighting(11, 3_000, 3_000));
+        assert_eq!(watch.of(1), None);
+        assert_eq!(watch.answered_ms(), Some(3_000));
+    }
+}

@@ -1,0 +1,275 @@
+//! Any number of threads, any batches, any restarts and kills: the same rows, each once, and the
+//! same rows set aside.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use arus_models::{PurchaseGenerator, PurchaseOptions};
+use arus_streaming::Error;
+use arus_streaming::aside::Why;
+use arus_streaming::job::Trigger;
+use arus_streaming::sink::OutputMode;
+use arus_window::{LateRow, Window};
+use proptest::prelude::*;
+use support::{Fault, MemoryAside, MemoryLog, MemoryTable, SteppingClock, job, options, query};
+
+#[derive(Clone, Debug)]
+struct Plan {
+    seed: u64,
+    counts: Vec<usize>,
+    window: Window,
+    mode: OutputMode,
+    runs: Vec<Run>,
+}
+
+/// One start of the job.
+#[derive(Clone, Debug)]
+struct Run {
+    /// How much of the log is there, in tenths.
+    tenths: usize,
+    threads: usize,
+    chunk: usize,
+    step_ms: u64,
+    fault: Option<Fault>,
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let window = prop_oneof![
+        Just(Window::Tumbling { size_ms: 10_000 }),
+        Just(Window::Hopping { size_ms: 20_000, slide_ms: 5_000 }),
+        Just(Window::Session { gap_ms: 300 }),
+    ];
+    let mode = prop_oneof![3 => Just(OutputMode::Append), 1 => Just(OutputMode::Complete)];
+    let fault = prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(Fault::BeforeCommit)),
+        1 => Just(Some(Fault::AfterCommit)),
+    ];
+    let run = (1..10_usize, 1..5_usize, 1..500_usize, 0..400_u64, fault).prop_map(
+        |(tenths, threads, chunk, step_ms, fault)| Run { tenths, threads, chunk, step_ms, fault },
+    );
+    let runs = proptest::collection::vec(run, 0..6);
+    let counts = proptest::collection::vec(0..600_usize, 1..4);
+    (any::<u64>(), counts, window, mode, runs).prop_map(|(seed, counts, window, mode, runs)| Plan {
+        seed,
+        counts,
+        window,
+        mode,
+        runs,
+    })
+}
+
+fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
+    let generator_options = PurchaseOptions {
+        late_fraction: 0.1,
+        max_lateness_ms: 40_000,
+        out_of_order_ms: 3_000,
+        bad_fraction: 0.05,
+        ..PurchaseOptions::default()
+    };
+    let make = |partition: usize| {
+        let seed = plan.seed.wrapping_add(partition as u64);
+        let mut generator = PurchaseGenerator::new(seed, generator_options.clone()).unwrap();
+        let records = (0..plan.counts[partition]).map(|number| {
+            let mut payload = Vec::new();
+            generator.next(1_700_000_000_000 + number as i64 * 100, &mut payload);
+            // Now and then a tombstone, which no purchase can be.
+            (number % 97 != 96).then_some(payload)
+        });
+        records.collect()
+    };
+    (0..plan.counts.len()).map(make).collect()
+}
+
+struct Outcome {
+    rows: Vec<String>,
+    aside: Vec<((i32, i64), String)>,
+    totals: arus_streaming::progress::Totals,
+}
+
+fn run(plan: &Plan, runs: &[Run]) -> Outcome {
+    let partitions = log(plan);
+    let folder = tempfile::tempdir().unwrap();
+    let table = Arc::new(Mutex::new(MemoryTable::default()));
+    let aside = Arc::new(MemoryAside::default());
+    let query = query(plan.window);
+    let mut seen = vec![0; partitions.len()];
+    let last = Run { tenths: 10, threads: 2, chunk: 8192, step_ms: 0, fault: None };
+    let mut totals = None;
+    for run in runs.iter().chain([&last]) {
+        for (seen, records) in seen.iter_mut().zip(&partitions) {
+            *seen = (records.len() * run.tenths / 10).max(*seen);
+        }
+        let log = MemoryLog {
+            partitions: partitions.clone(),
+            visible: seen.clone(),
+            chunk: run.chunk,
+            committed: Arc::default(),
+        };
+        let mut options = options(folder.path());
+        options.threads = run.threads;
+        options.mode = plan.mode;
+        options.drain = run.tenths == 10;
+        table.lock().unwrap().fault = run.fault;
+        let clock = SteppingClock::new(run.step_ms);
+        let outcome = job(Arc::clone(&query), options, log, &table, &aside, clock).run();
+        let killed = run.fault.is_some() && table.lock().unwrap().fault.is_none();
+        match outcome {
+            Ok(progress) => {
+                assert!(!killed, "the job went on after a kill");
+                totals = Some(progress.total);
+            }
+            Err(error) => assert!(killed, "{error}"),
+        }
+    }
+    let mut rows = table.lock().unwrap().rows.clone();
+    rows.sort();
+    let aside = aside.0.lock().unwrap();
+    let aside = aside.iter().map(|(place, (record, why))| {
+        let why = match why {
+            // Its place in the batch is not a property of the row.
+            Why::Late(late) => Why::Late(LateRow { row: 0, ..late.clone() }),
+            rejected => rejected.clone(),
+        };
+        (*place, format!("{record:?} {why:?}"))
+    });
+    Outcome { rows, aside: aside.collect(), totals: totals.expect("the last run has no fault") }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn restarts_kills_and_threads_change_nothing(plan in plan()) {
+        let whole = run(&plan, &[]);
+        let cut = run(&plan, &plan.runs);
+        prop_assert_eq!(&cut.rows, &whole.rows);
+        prop_assert_eq!(&cut.aside, &whole.aside);
+        prop_assert_eq!(cut.totals, whole.totals);
+        let totals = whole.totals;
+        prop_assert_eq!(totals.read, totals.counted + totals.late + totals.rejected);
+        prop_assert_eq!(totals.read as usize, plan.counts.iter().sum::<usize>());
+    }
+}
+
+fn simple_plan() -> Plan {
+    Plan {
+        seed: 7,
+        counts: vec![500],
+        window: Window::Tumbling { size_ms: 10_000 },
+        mode: OutputMode::Append,
+        runs: Vec::new(),
+    }
+}
+
+/// Starts a job on the folder with a change to its options; the log is whole.
+fn start(
+    folder: &std::path::Path,
+    table: &Arc<Mutex<MemoryTable>>,
+    window: Window,
+    change: impl FnOnce(&mut arus_streaming::job::JobOptions),
+) -> Result<arus_streaming::progress::Progress, Error> {
+    let partitions = log(&simple_plan());
+    let visible = partitions.iter().map(Vec::len).collect();
+    let log = MemoryLog { partitions, visible, chunk: 100, committed: Arc::default() };
+    let mut options = options(folder);
+    options.trigger = Trigger::Once;
+    change(&mut options);
+    let clock = SteppingClock::new(0);
+    job(query(window), options, log, table, &Arc::default(), clock).run()
+}
+
+#[test]
+fn a_changed_query_is_refused_with_what_changed_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Arc::default();
+    start(folder.path(), &table, Window::Tumbling { size_ms: 10_000 }, |_| ()).unwrap();
+    let error =
+        start(folder.path(), &table, Window::Tumbling { size_ms: 20_000 }, |_| ()).unwrap_err();
+    let text = error.to_string();
+    for part in ["window = tumbling 10000 ms", "now it is tumbling 20000 ms", "--reset"] {
+        assert!(text.contains(part), "{text:?} lacks {part:?}");
+    }
+    // With --reset it starts anew, and the table with it.
+    let reset = start(folder.path(), &table, Window::Tumbling { size_ms: 20_000 }, |options| {
+        options.reset = true;
+        options.drain = true;
+    });
+    assert_eq!(reset.unwrap().total.read, 500);
+    let rows = table.lock().unwrap().rows.len();
+    assert!(rows > 0);
+}
+
+#[test]
+fn a_checkpoint_and_a_table_that_do_not_belong_together_are_refused() {
+    let window = Window::Tumbling { size_ms: 10_000 };
+    let folder = tempfile::tempdir().unwrap();
+    let table: Arc<Mutex<MemoryTable>> = Arc::default();
+    start(folder.path(), &table, window, |_| ()).unwrap();
+
+    // The folder was lost: the table knows more than the job.
+    let empty = tempfile::tempdir().unwrap();
+    let error = start(empty.path(), &table, window, |_| ()).unwrap_err().to_string();
+    assert!(error.contains("there is no checkpoint in"), "{error}");
+
+    // The table was lost: earlier rows would be missing. (One epoch behind is a kill, and mended.)
+    table.lock().unwrap().epoch = Some(5);
+    let error = start(folder.path(), &table, window, |_| ()).unwrap_err().to_string();
+    assert!(error.contains("do not belong together"), "{error}");
+}
+
+#[test]
+fn one_folder_serves_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = arus_streaming::checkpoint::CheckpointFolder::open(folder.path()).unwrap();
+    let window = Window::Tumbling { size_ms: 10_000 };
+    let error = start(folder.path(), &Arc::default(), window, |_| ()).unwrap_err().to_string();
+    assert!(error.contains("another process works with the checkpoint folder"), "{error}");
+    drop(held);
+    start(folder.path(), &Arc::default(), window, |_| ()).unwrap();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
+    let window = Window::Tumbling { size_ms: 10_000 };
+    let folder = tempfile::tempdir().unwrap();
+    let table: Arc<Mutex<MemoryTable>> = Arc::default();
+    start(folder.path(), &table, window, |_| ()).unwrap();
+    // A second epoch's file that the disk lost the half of; its rows never reached the table.
+    std::fs::write(folder.path().join("epoch-000000000002.checkpoint"), b"ARUSCKP1 half").unwrap();
+    let again = start(folder.path(), &table, window, |options| options.drain = true).unwrap();
+    assert_eq!(again.total.read, 500, "nothing is read twice");
+    assert_eq!(again.run.read, 0);
+}
+
+#[test]
+fn an_unusable_checkpoint_folder_is_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let window = Window::Tumbling { size_ms: 10_000 };
+    let error = start(&file, &Arc::default(), window, |_| ()).unwrap_err().to_string();
+    assert!(error.contains("cannot make the checkpoint folder"), "{error}");
+    assert!(error.contains("file"), "{error}");
+}
+
+#[test]
+fn a_row_from_the_far_future_is_kept_and_moves_no_watermark() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut partitions = log(&Plan { counts: vec![50], ..simple_plan() });
+    let future = br#"{"order_id":"7f2c1f52-0b5e-4c1d-9a57-1d2f6a0c9e11","customer_id":1,"furniture":"Desk","color":"oak","price":1000,"ts":1900000000000}"#;
+    partitions[0].insert(10, Some(future.to_vec()));
+    let aside = Arc::new(MemoryAside::default());
+    let visible = vec![partitions[0].len()];
+    let log = MemoryLog { partitions, visible, chunk: 7, committed: Arc::default() };
+    let query = query(Window::Tumbling { size_ms: 10_000 });
+    let clock = SteppingClock::new(0);
+    let job = job(query, options(folder.path()), log, &Arc::default(), &aside, clock);
+    let progress = job.run().unwrap();
+    assert!(progress.watermark_ms.unwrap() < 1_700_000_010_000);
+    let kept = aside.0.lock().unwrap();
+    let (record, why) = &kept[&(0, 10)];
+    assert_eq!(record.payload.as_deref(), Some(&future[..]));
+    assert!(format!("{why:?}").contains("100000000 s ahead of the clock"), "{why:?}");
+}

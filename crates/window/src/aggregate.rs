@@ -1,0 +1,162 @@
+//! Aggregates as users write them, planned by DataFusion: `sum(price)`, `count(*) as purchases`,
+//! `approx_percentile_cont(price, 0.95) filter (where color = 'red')`, …
+//!
+//! The functions, their argument types and their arithmetic are DataFusion's own; nothing is summed
+//! by hand here.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, GroupsAccumulator};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
+
+use crate::Error;
+
+/// One aggregate as a user writes it, a SQL expression with or without a name.
+///
+/// Without `as name` the column gets a plain name: `sum(price)` is `sum_price`, `count(*)` is
+/// `count`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregateText(pub String);
+
+impl<T: Into<String>> From<T> for AggregateText {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+/// A planned aggregate.
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregate {
+    pub(crate) text: String,
+    pub(crate) name: String,
+    function: Arc<AggregateFunctionExpr>,
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    pub(crate) state_fields: Vec<FieldRef>,
+    pub(crate) output_field: FieldRef,
+}
+
+/// An aggregate's arguments and filter, computed for a batch of rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs {
+    pub(crate) arguments: Vec<ArrayRef>,
+    pub(crate) filter: Option<BooleanArray>,
+}
+
+impl Aggregate {
+    /// Plans `text` over rows of `schema`.
+    pub(crate) fn plan(
+        session: &SessionState,
+        schema: &SchemaRef,
+        text: &AggregateText,
+    ) -> Result<Self, Error> {
+        let text = text.0.trim();
+        let refuse = |reason: String| Error::Aggregate { text: text.to_owned(), reason };
+        let planned = |error: datafusion::error::DataFusionError| refuse(first_line(&error));
+        let columns = DFSchema::try_from(Arc::clone(schema)).map_err(planned)?;
+        let expression = session.create_logical_expr(text, &columns).map_err(planned)?;
+        let (name, expression) = named(expression);
+        let Expr::AggregateFunction(_) = expression else {
+            return Err(refuse(
+                "it is no call of an aggregate function, such as sum(price)".into(),
+            ));
+        };
+        let simplifier = ExprSimplifier::new(
+            SimplifyContext::builder()
+                .with_schema(Arc::new(columns.clone()))
+                .with_config_options(Arc::new(ConfigOptions::new()))
+                .build(),
+        );
+        let expression = simplifier.coerce(expression, &columns).map_err(planned)?;
+        let lowered = LoweredAggregateBuilder::new(
+            &expression,
+            &columns,
+            schema,
+            session.execution_props(),
+            &Default::default(),
+        )
+        .with_name(&name)
+        .build()
+        .map_err(planned)?;
+        if !lowered.order_bys.is_empty() {
+            return Err(refuse(
+                "an order inside an aggregate is not supported over a stream".into(),
+            ));
+        }
+        let function = lowered.aggregate;
+        Ok(Self {
+            text: text.to_owned(),
+            arguments: function.expressions(),
+            filter: lowered.filter,
+            state_fields: function.state_fields().map_err(planned)?,
+            output_field: Arc::new(function.field().as_ref().clone().with_name(&name)),
+            name,
+            function,
+        })
+    }
+
+    /// The places of the input columns that the arguments and the filter read.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        let expressions = self.arguments.iter().chain(&self.filter);
+        expressions.flat_map(|expression| collect_columns(expression)).map(|column| column.index())
+    }
+
+    /// An empty accumulator for any number of groups. Functions without a vectorised one get
+    /// DataFusion's adapter.
+    pub(crate) fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>, Error> {
+        if self.function.groups_accumulator_supported() {
+            return Ok(self.function.create_groups_accumulator()?);
+        }
+        let function = Arc::clone(&self.function);
+        let create = move || function.create_accumulator();
+        Ok(Box::new(GroupsAccumulatorAdapter::new(create)))
+    }
+
+    /// Computes the arguments and the filter for every row.
+    pub(crate) fn inputs(&self, rows: &RecordBatch) -> Result<Inputs, Error> {
+        let compute = |expression: &Arc<dyn PhysicalExpr>| {
+            expression.evaluate(rows)?.into_array(rows.num_rows())
+        };
+        let arguments = self.arguments.iter().map(compute).collect::<Result<_, _>>()?;
+        let filter = match &self.filter {
+            Some(filter) => Some(compute(filter)?.as_boolean().clone()),
+            None => None,
+        };
+        Ok(Inputs { arguments, filter })
+    }
+}
+
+/// Takes names off (the outermost is the user's), or makes a plain one of the expression.
+fn named(expression: Expr) -> (String, Expr) {
+    let mut name = None;
+    let mut expression = expression;
+    while let Expr::Alias(alias) = expression {
+        // The planner itself names count(*) so, before it makes it count(1).
+        if alias.name != "count(*)" {
+            name.get_or_insert(alias.name);
+        }
+        expression = *alias.expr;
+    }
+    let name = name.unwrap_or_else(|| {
+        let text = expression.schema_name().to_string().replace("Int64(1)", "");
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        words.join("_").to_ascii_lowercase()
+    });
+    (name, expression)
+}
+
+/// DataFusion's errors may go on for lines; the first says what is wrong.
+fn first_line(error: &datafusion::error::DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
+}
