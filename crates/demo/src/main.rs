@@ -94,6 +94,7 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
             failed => failed,
         },
     };
+    let named = broker.is_none().then_some(brokers.as_str());
     // The producer first: then the job can read all that was sent.
     let leave = async {
         producer.stop(Duration::from_secs(60)).await?;
@@ -109,7 +110,7 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
         _ = interrupt.recv() => bail!("stopped at once: the numbers are not complete"),
         _ = terminate.recv() => bail!("stopped at once: the numbers are not complete"),
     }
-    summary::print(&args.folder, &brokers, &place)
+    summary::print(&args.folder, named, &place)
 }
 
 /// Empties the demo's own folder.

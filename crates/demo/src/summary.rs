@@ -37,7 +37,7 @@ pub(crate) enum Place {
 }
 
 /// Prints what was produced and what became of it.
-pub(crate) fn print(folder: &Path, brokers: &str, place: &Place) -> anyhow::Result<()> {
+pub(crate) fn print(folder: &Path, brokers: Option<&str>, place: &Place) -> anyhow::Result<()> {
     let produced: Produced = read(&folder.join("producer.json"))?;
     let streamed: Streamed = read(&folder.join("streaming.json"))?;
     let Totals { read, counted, late, rejected } = streamed.run;
@@ -60,7 +60,15 @@ pub(crate) fn print(folder: &Path, brokers: &str, place: &Place) -> anyhow::Resu
         }
         Place::Named => println!("rows            table {TABLE} in the database of DATABASE_URL"),
     }
-    println!("late, rejected  topics {TOPIC}.late and {TOPIC}.rejected at {brokers}");
+    match brokers {
+        Some(brokers) => {
+            println!("late, rejected  topics {TOPIC}.late and {TOPIC}.rejected at {brokers}");
+        }
+        None => println!(
+            "late, rejected  topics {TOPIC}.late and {TOPIC}.rejected of broker --data {}",
+            folder.join("broker").display()
+        ),
+    }
     println!("logs            {}", folder.display());
     if !adds_up {
         bail!(

@@ -53,7 +53,7 @@ pub struct Bounds {
     pub high: i64,
 }
 
-/// Logs what librdkafka says of the connection, at most as it happens.
+/// Keeps librdkafka's own words for those who look for them.
 struct SourceContext;
 
 impl ClientContext for SourceContext {
@@ -63,7 +63,9 @@ impl ClientContext for SourceContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka consumer");
+        // The watch notices a broker that does not answer, and says so once; the end of a partition
+        // is told here too, and is none.
+        tracing::debug!(target: "librdkafka", %error, reason, "consumer error");
     }
 }
 

@@ -31,6 +31,26 @@ struct Known {
     partitions: BTreeMap<i32, Sighting>,
     answered_ms: Option<i64>,
     grew: bool,
+    /// The last look had no answer.
+    away: bool,
+}
+
+impl Known {
+    /// Notes an answer; says whether it is the first after a time without.
+    fn note(&mut self, partition: i32, end_offset: i64, now_ms: i64) -> bool {
+        self.answered_ms = Some(now_ms);
+        let sighting = self.partitions.entry(partition).or_insert(Sighting {
+            end_offset,
+            unchanged_since_ms: now_ms,
+            seen_ms: now_ms,
+        });
+        if sighting.end_offset != end_offset {
+            sighting.unchanged_since_ms = now_ms;
+        }
+        sighting.end_offset = end_offset;
+        sighting.seen_ms = now_ms;
+        std::mem::take(&mut self.away)
+    }
 }
 
 impl Watch {
@@ -39,9 +59,15 @@ impl Watch {
     pub(crate) fn look(&self, log: &dyn Log, partitions: &[i32], now_ms: impl Fn() -> i64) {
         for &partition in partitions {
             match log.bounds(partition) {
-                Ok(bounds) => self.note(partition, bounds.high, now_ms()),
+                Ok(bounds) => {
+                    if self.known.lock().unwrap().note(partition, bounds.high, now_ms()) {
+                        tracing::info!("the broker answers again");
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(partition, %error, "the broker does not answer");
+                    if !std::mem::replace(&mut self.known.lock().unwrap().away, true) {
+                        tracing::warn!(%error, "the broker does not answer; waiting for it");
+                    }
                     return;
                 }
             }
@@ -54,21 +80,6 @@ impl Watch {
             let grew = now.iter().any(|partition| !partitions.contains(partition));
             self.known.lock().unwrap().grew = grew;
         }
-    }
-
-    fn note(&self, partition: i32, end_offset: i64, now_ms: i64) {
-        let mut known = self.known.lock().unwrap();
-        known.answered_ms = Some(now_ms);
-        let sighting = known.partitions.entry(partition).or_insert(Sighting {
-            end_offset,
-            unchanged_since_ms: now_ms,
-            seen_ms: now_ms,
-        });
-        if sighting.end_offset != end_offset {
-            sighting.unchanged_since_ms = now_ms;
-        }
-        sighting.end_offset = end_offset;
-        sighting.seen_ms = now_ms;
     }
 
     pub(crate) fn of(&self, partition: i32) -> Option<Sighting> {
@@ -151,10 +162,10 @@ mod tests {
     #[test]
     fn a_changed_end_starts_its_rest_anew() {
         let watch = Watch::default();
-        watch.note(0, 10, 1_000);
-        watch.note(0, 10, 2_000);
+        watch.known.lock().unwrap().note(0, 10, 1_000);
+        watch.known.lock().unwrap().note(0, 10, 2_000);
         assert_eq!(watch.of(0), sighting(10, 1_000, 2_000));
-        watch.note(0, 11, 3_000);
+        watch.known.lock().unwrap().note(0, 11, 3_000);
         assert_eq!(watch.of(0), sighting(11, 3_000, 3_000));
         assert_eq!(watch.of(1), None);
         assert_eq!(watch.answered_ms(), Some(3_000));
