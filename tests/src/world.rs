@@ -1,0 +1,457 @@
+//! One test's world: a folder, a broker, a database, and our programs set up for them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arus_kafka::KafkaArgs;
+use arus_kafka::admin::{TopicSpec, delete_topic, ensure_topic};
+use arus_kafka::inspect::{FullRecord, read_topic};
+use arus_runtime::clock::{Clock, SystemClock};
+use arus_store::{Store, TableSpec};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+
+use crate::judge::{self, Place, Question, Verdict};
+use crate::process::{Program, Running};
+use crate::rows::{self, Row};
+use crate::{LIMIT, wait_until};
+
+/// Rows by their fate, as a job tells them.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub struct Totals {
+    /// Read from the topic.
+    pub read: u64,
+    /// Taken by a window.
+    pub counted: u64,
+    /// Late for all windows.
+    pub late: u64,
+    /// Unreadable.
+    pub rejected: u64,
+}
+
+/// The closing figures of a job.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Summary {
+    /// Of its last run.
+    pub run: Totals,
+    /// Of all its runs.
+    pub total: Totals,
+    /// Windows that the last run closed.
+    pub closed_windows: u64,
+    /// Windows that are open still.
+    pub open_windows: usize,
+    /// The last committed epoch.
+    pub epoch: u64,
+}
+
+#[derive(Deserialize)]
+struct Produced {
+    acknowledged: u64,
+}
+
+/// Where the broker keeps its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Storage {
+    Folder,
+    Memory,
+}
+
+/// Whose the broker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The Kafka that the environment names, else the world's own.
+    Any,
+    /// The world's own.
+    Own,
+    /// There is none.
+    Nobodys,
+}
+
+/// How a world is to be.
+#[derive(Clone, Debug)]
+pub struct WorldBuilder {
+    name: &'static str,
+    storage: Storage,
+    whose: Whose,
+}
+
+impl WorldBuilder {
+    /// The broker keeps its records in memory.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.storage = Storage::Memory;
+        self
+    }
+
+    /// A broker of its own, also when the environment names a Kafka: the test kills it.
+    #[must_use]
+    pub fn embedded(mut self) -> Self {
+        self.whose = Whose::Own;
+        self
+    }
+
+    /// No broker: the test needs none, or its program brings one.
+    #[must_use]
+    pub fn without_broker(mut self) -> Self {
+        self.whose = Whose::Nobodys;
+        self
+    }
+
+    /// Makes it.
+    ///
+    /// # Panics
+    /// When the broker does not start.
+    pub fn start(self) -> World {
+        static WORLDS: AtomicUsize = AtomicUsize::new(0);
+        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let folder = tempfile::tempdir().expect("there is room for a temporary folder");
+        let named = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
+        let (broker, brokers) = match (self.whose, named("ARUS_TEST_BROKERS")) {
+            (Whose::Nobodys, _) => (None, String::new()),
+            (Whose::Any, Some(brokers)) => (None, brokers),
+            (Whose::Any | Whose::Own, _) => {
+                let (broker, address) = start_broker(folder.path(), self.storage, "127.0.0.1:0");
+                (Some(broker), address)
+            }
+        };
+        let file = || format!("sqlite://{}", folder.path().join("arus.db").display());
+        // Names that no earlier run has left in a server.
+        let id = format!("t{}_{number}_{}", SystemClock::new().wall_ms(), self.name);
+        World {
+            database_url: named("ARUS_TEST_POSTGRES_URL").unwrap_or_else(file),
+            leaves_topics: broker.is_none() && !brokers.is_empty(),
+            topic: id.replace('_', "-"),
+            table: id,
+            storage: self.storage,
+            broker,
+            brokers,
+            folder,
+        }
+    }
+}
+
+/// Starts a broker and waits until it serves; gives its address.
+fn start_broker(folder: &Path, storage: Storage, listen: &str) -> (Running, String) {
+    let program = Program::new("broker", folder).with("--listen", listen);
+    let program = match storage {
+        Storage::Folder => program.with("--data", folder.join("broker").display()),
+        Storage::Memory => program.switch("--memory"),
+    };
+    let mut broker = program.start();
+    let address = wait_until("the broker to be ready", LIMIT, || {
+        let said = broker.stdout();
+        let line = said.split_once('\n').map(|(line, _)| line.to_owned());
+        assert!(line.is_some() || broker.is_running(), "no broker: {}", broker.stderr());
+        let address = line?.strip_prefix("broker ready on ")?.split(' ').next()?.to_owned();
+        Some(address)
+    });
+    (broker, address)
+}
+
+/// A folder, a broker, a database. All of it is gone when this is dropped.
+pub struct World {
+    broker: Option<Running>,
+    /// Whether its topics outlive it, on somebody else's Kafka.
+    leaves_topics: bool,
+    storage: Storage,
+    brokers: String,
+    database_url: String,
+    topic: String,
+    table: String,
+    folder: TempDir,
+}
+
+impl World {
+    /// A world for the test of that name: lower-case letters and underscores.
+    pub fn named(name: &'static str) -> WorldBuilder {
+        WorldBuilder { name, storage: Storage::Folder, whose: Whose::Any }
+    }
+
+    /// A place in the world's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The broker's address.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// The topic of purchases.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The job's table.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The flags that name the broker.
+    pub fn kafka(&self) -> KafkaArgs {
+        KafkaArgs::for_brokers(&self.brokers)
+    }
+
+    /// Makes the topic of purchases, before its producer does.
+    pub fn make_topic(&self, partitions: i32) {
+        let mut spec = TopicSpec::new(&self.topic, partitions);
+        spec.configs.push(("max.message.bytes".to_owned(), "16777216".to_owned()));
+        ensure_topic(&self.kafka(), &spec).expect("the broker makes topics");
+    }
+
+    /// Any program of ours, with nothing set.
+    pub fn program(&self, name: &'static str) -> Program {
+        Program::new(name, self.folder.path())
+    }
+
+    /// The producer: 20,000 purchases of 20 seconds in 2024, out of order, some late, some bad.
+    pub fn producer(&self) -> Program {
+        self.program("purchase-producer")
+            .with("--brokers", &self.brokers)
+            .with("--topic", &self.topic)
+            .with("--summary", self.path("producer.json").display())
+            .with("--seed", 7)
+            .with("--start-time", "2024-01-01T00:00:00Z")
+            .with("--rate", 0)
+            .with("--count", 20_000)
+            .with("--out-of-order", "300ms")
+            .with("--late-fraction", 0.05)
+            .with("--max-lateness", "5s")
+            .with("--bad-fraction", 0.01)
+    }
+
+    /// The job: windows of a second under a watermark of half a second, into the database. No
+    /// partition is ever idle, so that the result is a function of the log.
+    pub fn streaming(&self) -> Program {
+        self.program("purchase-streaming")
+            .env("DATABASE_URL", &self.database_url)
+            .with("--brokers", &self.brokers)
+            .with("--topic", &self.topic)
+            .with("--job", &self.table)
+            .with("--table", &self.table)
+            .with("--checkpoint", self.path("checkpoint").display())
+            .with("--output-dir", self.path("output").display())
+            .with("--summary", self.path("streaming.json").display())
+            .with("--sink", "database")
+            .with("--window", "1s")
+            .with("--watermark", "500ms")
+            .with("--idle-timeout", "1h")
+            .with("--trigger", "100ms")
+    }
+
+    /// The same, to read what is there and close all windows.
+    pub fn draining(&self) -> Program {
+        self.streaming().with("--trigger", "available-now").switch("--drain")
+    }
+
+    /// What [`Self::streaming`] asks of the log.
+    pub fn question(&self) -> Question {
+        Question::tumbling(1_000, 500)
+    }
+
+    /// How many records the last producer brought to the broker.
+    pub fn acknowledged(&self) -> u64 {
+        self.json::<Produced>("producer.json").acknowledged
+    }
+
+    /// The closing figures of the last job.
+    #[track_caller]
+    pub fn summary(&self) -> Summary {
+        let summary: Summary = self.json("streaming.json");
+        for totals in [summary.run, summary.total] {
+            let sum = totals.counted + totals.late + totals.rejected;
+            assert_eq!(totals.read, sum, "read = counted + late + rejected: {summary:?}");
+        }
+        summary
+    }
+
+    fn json<T: DeserializeOwned>(&self, name: &str) -> T {
+        let bytes = fs::read(self.path(name)).expect("the summary was written");
+        serde_json::from_slice(&bytes).expect("it is JSON")
+    }
+
+    /// The last epoch in the folder of checkpoints; 0 for none.
+    pub fn epoch(&self) -> u64 {
+        let Ok(entries) = fs::read_dir(self.path("checkpoint")) else { return 0 };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let epoch = |name: String| {
+            name.strip_prefix("epoch-")?.strip_suffix(".checkpoint")?.parse::<u64>().ok()
+        };
+        names.filter_map(epoch).max().unwrap_or(0)
+    }
+
+    /// Waits until the job at work has made an epoch after `epoch`.
+    pub fn wait_for_epoch_after(&self, epoch: u64, job: &mut Running) -> u64 {
+        wait_until("the job's next epoch", LIMIT, || {
+            assert!(job.is_running(), "the job ended: {}", job.stderr());
+            Some(self.epoch()).filter(|&now| now > epoch)
+        })
+    }
+
+    /// Ends the broker as `kill -9` does.
+    pub fn kill_broker(&mut self) {
+        self.broker.take().expect("the broker runs, and is the world's own").kill();
+    }
+
+    /// Starts it again at the same address, on the same data.
+    pub fn restart_broker(&mut self) {
+        let (broker, _) = start_broker(self.folder.path(), self.storage, &self.brokers);
+        self.broker = Some(broker);
+    }
+
+    /// All purchases in the broker.
+    pub fn records(&self) -> Vec<FullRecord> {
+        self.records_of("")
+    }
+
+    /// All records of a topic beside the purchases: `.late`, `.rejected`.
+    pub fn records_of(&self, suffix: &str) -> Vec<FullRecord> {
+        let topic = format!("{}{suffix}", self.topic);
+        read_topic(&self.kafka(), &topic).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The rows in the job's table.
+    pub fn rows(&self, group_by: &[&str]) -> Vec<Row> {
+        self.rows_in(&self.table, group_by)
+    }
+
+    /// The rows in a table of the world's database.
+    pub fn rows_in(&self, table: &str, group_by: &[&str]) -> Vec<Row> {
+        let key = ["window_start"].iter().chain(group_by).map(|&name| name.to_owned()).collect();
+        let schema = rows::schema(group_by);
+        let table = TableSpec { name: table.to_owned(), schema, key };
+        let batch = self.with_store(async |store| {
+            store.read_table(&table).await.unwrap_or_else(|error| panic!("{error}"))
+        });
+        rows::of_batch(&batch, group_by.len())
+    }
+
+    fn with_store<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let store = Store::connect(&self.database_url, Duration::from_secs(10)).await;
+            let store = store.unwrap_or_else(|error| panic!("{error}"));
+            let result = work(&store).await;
+            store.close().await;
+            result
+        })
+    }
+
+    /// The table, the late topic and the rejected topic must be what the judge says; gives that.
+    #[track_caller]
+    pub fn check(&self, question: &Question) -> Verdict {
+        let verdict = self.check_aside(question);
+        rows::assert_same("the table", &self.rows(question.group_by), &verdict.rows);
+        verdict
+    }
+
+    /// The late topic and the rejected topic must be what the judge says. After a kill a record
+    /// may be there twice.
+    #[track_caller]
+    pub fn check_aside(&self, question: &Question) -> Verdict {
+        let records = self.records();
+        let verdict = judge::expected(&records, question);
+        let kept: BTreeMap<Place, &FullRecord> =
+            records.iter().map(|record| ((record.partition, record.offset), record)).collect();
+        let late = self.set_aside(".late", &kept);
+        assert_same_places("the late topic", &late, &verdict.late);
+        for (place, expected) in &verdict.late {
+            for record in &late[place] {
+                let header = |name| text(record, name);
+                let found = judge::Lateness {
+                    watermark_ms: header("arus.watermark_ms").parse().expect("ms"),
+                    lateness_ms: header("arus.lateness_ms").parse().expect("ms"),
+                    counted: header("arus.counted").parse().expect("true or false"),
+                };
+                assert_eq!(found, *expected, "{place:?}");
+            }
+        }
+        let rejected = self.set_aside(".rejected", &kept);
+        assert_same_places("the rejected topic", &rejected, &verdict.rejected);
+        for (place, reason) in &verdict.rejected {
+            for record in &rejected[place] {
+                let told = text(record, "arus.reason");
+                assert!(told.contains(reason.as_str()), "{place:?}: {told}, not {reason}");
+            }
+        }
+        verdict
+    }
+
+    /// The records of a topic beside the purchases, by the place that they came from. Each must be
+    /// what it was there.
+    fn set_aside(
+        &self,
+        suffix: &str,
+        kept: &BTreeMap<Place, &FullRecord>,
+    ) -> BTreeMap<Place, Vec<FullRecord>> {
+        let mut found: BTreeMap<Place, Vec<FullRecord>> = BTreeMap::new();
+        for record in self.records_of(suffix) {
+            assert_eq!(text(&record, "arus.topic"), self.topic);
+            let partition = text(&record, "arus.partition").parse().expect("a partition");
+            let offset = text(&record, "arus.offset").parse().expect("an offset");
+            let origin = kept.get(&(partition, offset)).expect("it came from the topic");
+            assert_eq!(record.payload, origin.payload, "{partition}:{offset}");
+            assert_eq!(record.key, origin.key, "{partition}:{offset}");
+            assert_eq!(record.timestamp_ms, origin.timestamp_ms, "{partition}:{offset}");
+            found.entry((partition, offset)).or_default().push(record);
+        }
+        found
+    }
+}
+
+/// The topic must hold the records of these places and no others.
+#[track_caller]
+fn assert_same_places<A, B>(what: &str, found: &BTreeMap<Place, A>, expected: &BTreeMap<Place, B>) {
+    let missing: Vec<_> = expected.keys().filter(|place| !found.contains_key(place)).collect();
+    let others: Vec<_> = found.keys().filter(|place| !expected.contains_key(place)).collect();
+    assert!(
+        missing.is_empty() && others.is_empty(),
+        "{what}: {} places, expected {}; missing {missing:?}, not expected {others:?}",
+        found.len(),
+        expected.len(),
+    );
+}
+
+/// A header's text.
+#[track_caller]
+fn text(record: &FullRecord, header: &str) -> String {
+    let value = record.header(header).unwrap_or_else(|| panic!("{header} is missing: {record:?}"));
+    String::from_utf8(value.to_vec()).expect("headers are text")
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tell_logs(self.folder.path());
+        } else if self.leaves_topics {
+            for suffix in ["", ".late", ".rejected"] {
+                // Left-overs in a test server harm nobody: their names do not come again.
+                let _ = delete_topic(&self.kafka(), &format!("{}{suffix}", self.topic));
+            }
+        }
+    }
+}
+
+/// Prints the end of what every program said.
+fn tell_logs(folder: &Path) {
+    const LINES: usize = 40;
+    let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) => return println!("no logs: {error}"),
+    };
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    paths.sort();
+    for path in paths {
+        let text = fs::read(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        if !lines.is_empty() {
+            println!("---- {}", path.file_name().unwrap_or_default().display());
+            println!("{}", lines[lines.len().saturating_sub(LINES)..].join("\n"));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The programs together, as real processes: producer, broker, streaming job, demo.
+
+mod bad_records;
+mod demo;
+mod help;
+mod idle;
+mod kills;
+mod metrics;
+mod refusals;
+mod stops;
+mod totals;
