@@ -160,7 +160,12 @@ impl Groups {
 
     fn emit(&mut self, columns: Vec<ArrayRef>) -> Result<Emitted, Error> {
         let keys = match &mut self.keys {
-            Some(keys) if self.count > 0 => keys.emit(EmitTo::All)?,
+            Some(keys) if self.count > 0 => {
+                let emitted = keys.emit(EmitTo::All)?;
+                // Over two columns and more, what gives its keys away still looks them up.
+                keys.clear_shrink(self.count);
+                emitted
+            }
             _ => Vec::new(),
         };
         let mut touched = std::mem::take(&mut self.touched);
