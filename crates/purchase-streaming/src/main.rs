@@ -69,10 +69,11 @@ fn start(args: &Args) -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     let guard = runtime.enter();
     let shutdown = on_signals()?;
-    arus_streaming::metrics::describe();
     if let Some(address) = args.metrics.serve()? {
         tracing::info!(%address, "metrics at /metrics");
     }
+    // After the recorder is there: before, the descriptions would go nowhere.
+    arus_streaming::metrics::describe();
     drop(guard);
     let program = Program {
         schema: arus_models::purchase_schema(),

@@ -175,9 +175,10 @@ impl Job {
                     watch_bell.sleep(Duration::from_secs(1), watch_stop);
                 }
             });
-            let outcome = self.cut_epochs(run, &bell);
-            stop.store(true, Ordering::Release);
-            bell.ring();
+            let outcome = {
+                let _end = StopAtEnd { stop: &stop, bell: &bell };
+                self.cut_epochs(run, &bell)
+            };
             for worker in workers {
                 // A worker's failure comes first: it is why the epochs ended.
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -232,6 +233,19 @@ impl Job {
         } else {
             self.shutdown.wait_timeout(pause);
         }
+    }
+}
+
+/// Stops the threads when the epochs have ended, be it by a panic: it would wait for them for ever.
+struct StopAtEnd<'a> {
+    stop: &'a AtomicBool,
+    bell: &'a Bell,
+}
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.bell.ring();
     }
 }
 

@@ -315,6 +315,7 @@ impl StreamingArgs {
         if self.run.trigger == Trigger::Every(Duration::ZERO) {
             return Err(Error::Unsupported("--trigger must be longer than 0".into()));
         }
+        self.check_topics()?;
         Ok(JobOptions {
             identity: vec![("topic".to_owned(), self.input.topic.clone())],
             start: match self.input.start {
@@ -337,6 +338,24 @@ impl StreamingArgs {
             reset: self.run.reset,
             broker_timeout: self.run.broker_timeout,
         })
+    }
+
+    /// A job that wrote to the topic it reads would read its own rows for ever.
+    fn check_topics(&self) -> Result<(), Error> {
+        let topic = &self.input.topic;
+        let writes = self.output.sink.contains(&SinkArg::Kafka);
+        for (flag, other, used) in [
+            ("--output-topic", self.output_topic(), writes),
+            ("--late-topic", self.late_topic(), true),
+            ("--rejected-topic", self.rejected_topic(), true),
+        ] {
+            if used && other == *topic {
+                return Err(Error::Unsupported(format!(
+                    "{flag} must be another topic than {topic}: the job would read what it writes"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The folder of checkpoints.

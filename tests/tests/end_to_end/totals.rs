@@ -89,6 +89,7 @@ fn every_output_mode_ends_with_the_same_table() {
         let place = |kind: &str| world.path(&format!("{kind}-{mode}")).display().to_string();
         let job = world.streaming().with("--job", named(mode)).with("--table", named(mode));
         let job = job.with("--output-mode", mode).with("--trigger", "50ms").switch("--drain");
+        let job = job.with("--group-by", "furniture,color");
         job.with("--checkpoint", place("checkpoint")).with("--summary", place("summary")).start()
     });
     for job in &jobs {
@@ -97,10 +98,11 @@ fn every_output_mode_ends_with_the_same_table() {
         });
     }
     let _ = world.producer().with("--rate", 5_000).run().well();
-    let expected = judge::expected(&world.records(), &world.question()).rows;
+    let question = Question { group_by: &["furniture", "color"], ..world.question() };
+    let expected = judge::expected(&world.records(), &question).rows;
     for (mode, job) in modes.into_iter().zip(jobs) {
         let _ = job.stopped_by(Signal::TERM).well();
-        let rows = world.rows_in(&named(mode), &["furniture"]);
+        let rows = world.rows_in(&named(mode), question.group_by);
         rows::assert_same(mode, &rows, &expected);
     }
 }

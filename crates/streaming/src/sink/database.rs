@@ -78,11 +78,9 @@ impl Sink for DatabaseSink {
     }
 
     fn reset(&mut self) -> Result<(), Error> {
+        // The table may have another shape; it goes, and the next call makes it anew.
         self.last = None;
-        self.epoch_in_database()?;
-        self.runtime.block_on(self.store.reset_job(&self.job, &[&self.table]))?;
-        self.last = Some(None);
-        Ok(())
+        Ok(self.runtime.block_on(self.store.reset_job(&self.job, &[&self.table]))?)
     }
 }
 
