@@ -23,6 +23,9 @@ fn the_table_and_the_topics_beside_it_are_what_the_judge_says() {
     assert!(verdict.late.len() > 500 && verdict.rejected.len() > 100 && verdict.rows.len() > 90);
     assert!(ended.last_line().starts_with("read 20,000 = counted 1"), "{}", ended.stdout);
 
+    // Nothing went wrong, so nothing warns.
+    assert!(!ended.stderr.contains("WARN"), "{}", ended.stderr);
+
     // There is nothing more to read: the same again changes nothing.
     let _ = world.draining().run().well();
     assert_eq!(world.summary().run.read, 0);
