@@ -47,7 +47,8 @@ stop: ## Stop the broker that a target started
 	@scripts/broker.sh down
 
 .PHONY: test
-test: ## Run all tests that need no server
+# The end-to-end tests run the programs, so these are built first.
+test: build ## Run all tests that need no server
 	@$(CARGO) test --workspace $(ARGS)
 
 .PHONY: lint
@@ -57,5 +58,5 @@ lint: ## Check format and lints
 
 .PHONY: bench
 bench: build ## Measure the engine and the job end to end
-	@$(CARGO) build -p arus-kafka --example count
+	@$(CARGO) build --workspace --example count
 	@$(BIN)/bench $(ARGS)

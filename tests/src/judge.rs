@@ -160,7 +160,8 @@ mod tests {
     fn record(partition: i32, offset: i64, price: i64, at_ms: i64) -> FullRecord {
         let ts = BASE_MS + at_ms;
         let json = format!(
-            r#"{{"order_id":"{ID}","customer_id":1,"furniture":"Bed","color":"oak","price":{price},"ts":{ts}}}"#
+            "{{\"order_id\":\"{ID}\",\"customer_id\":1,\"furniture\":\"Bed\",\"color\":\"oak\",\
+             \"price\":{price},\"ts\":{ts}}}"
         );
         let payload = Some(json.into_bytes());
         FullRecord { partition, offset, timestamp_ms: None, key: None, payload, headers: vec![] }

@@ -10,6 +10,7 @@
 //! PostgreSQL, in place of the embedded pair; names of topics, tables and jobs are new in each run.
 //! `ARUS_TEST_SEED` chooses the random moments.
 
+mod check;
 pub mod judge;
 pub mod process;
 pub mod rows;

@@ -47,6 +47,10 @@ fn measure_in(
             "0",
             "--start-time",
             "2026-01-01T00:00:00Z",
+            "--late-fraction",
+            "0",
+            "--bad-fraction",
+            "0",
             "--count",
             &events.to_string(),
         ]))

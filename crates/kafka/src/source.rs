@@ -74,6 +74,9 @@ impl ConsumerContext for SourceContext {}
 /// A topic to read from.
 pub struct Source {
     consumer: Arc<BaseConsumer<SourceContext>>,
+    /// For questions: a broker answers one connection in order, so on the reader's own they would
+    /// wait for a fetch that waits for records.
+    asker: BaseConsumer<SourceContext>,
     topic: String,
     brokers: String,
 }
@@ -95,6 +98,8 @@ impl Source {
             // Bounds what lies unread in memory; enough for several polls ahead of the reader.
             ("queued.min.messages", "20000"),
             ("queued.max.messages.kbytes", "16384"),
+            // A full queue must not pause the fetching for the default of a whole second.
+            ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),
             ("reconnect.backoff.max.ms", "1000"),
         ] {
@@ -102,11 +107,16 @@ impl Source {
                 config.set(key, value);
             }
         }
-        let consumer = config.create_with_context(SourceContext).map_err(|source| {
-            Error::Client { action: "make a consumer of", topic: topic.to_owned(), source }
-        })?;
+        let create = || {
+            config.create_with_context(SourceContext).map_err(|source| Error::Client {
+                action: "make a consumer of",
+                topic: topic.to_owned(),
+                source,
+            })
+        };
+        let (consumer, asker) = (Arc::new(create()?), create()?);
         let brokers = args.brokers.clone();
-        Ok(Self { consumer: Arc::new(consumer), topic: topic.to_owned(), brokers })
+        Ok(Self { consumer, asker, topic: topic.to_owned(), brokers })
     }
 
     /// The topic's name.
@@ -125,7 +135,7 @@ impl Source {
     /// When the broker does not answer, or has no such topic.
     pub fn partitions(&self) -> Result<Vec<i32>, Error> {
         let metadata = self
-            .consumer
+            .asker
             .fetch_metadata(Some(&self.topic), REQUEST_TIMEOUT)
             .map_err(|source| self.failed("ask for the partitions of", source))?;
         let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
@@ -146,7 +156,7 @@ impl Source {
     /// When the broker does not answer.
     pub fn bounds(&self, partition: i32) -> Result<Bounds, Error> {
         let (low, high) = self
-            .consumer
+            .asker
             .fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)
             .map_err(|source| self.failed("ask for the offsets of", source))?;
         Ok(Bounds { low, high })
@@ -162,7 +172,7 @@ impl Source {
             asked.add_partition(&self.topic, partition);
         }
         let found = self
-            .consumer
+            .asker
             .committed_offsets(asked, REQUEST_TIMEOUT)
             .map_err(|source| self.failed("ask for the committed offsets of", source))?;
         let offsets = found.elements().into_iter().filter_map(|element| match element.offset() {

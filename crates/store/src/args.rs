@@ -6,6 +6,7 @@ use crate::url::without_password;
 
 /// The shared `--database-url` flag. Neither `Display` nor `Debug` nor `--help` shows its password.
 #[derive(Clone, clap::Args)]
+#[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// Database to write to: sqlite://FILE or postgres://USER@HOST:PORT/DATABASE
     ///

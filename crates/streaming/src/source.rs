@@ -94,7 +94,9 @@ impl Log for KafkaSource {
     }
 
     fn commit(&self, next_offsets: &BTreeMap<i32, i64>, wait: bool) -> Result<(), Error> {
-        Ok(if wait { self.commit_and_wait(next_offsets)? } else { self.commit(next_offsets)? })
+        let told =
+            if wait { self.commit_and_wait(next_offsets) } else { self.commit(next_offsets) };
+        Ok(told?)
     }
 
     fn serve(&self) -> Result<(), Error> {

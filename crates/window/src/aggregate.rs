@@ -107,7 +107,7 @@ impl Aggregate {
     /// The places of the input columns that the arguments and the filter read.
     pub(crate) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
         let expressions = self.arguments.iter().chain(&self.filter);
-        expressions.flat_map(|expression| collect_columns(expression)).map(|column| column.index())
+        expressions.flat_map(collect_columns).map(|column| column.index())
     }
 
     /// An empty accumulator for any number of groups. Functions without a vectorised one get

@@ -32,6 +32,8 @@ const AGGREGATES: [&str; 8] = [
     "sum(value) filter (where color = 'red') as red",
 ];
 
+const GROUPS: [&[&str]; 3] = [&[], &["key"], &["key", "color"]];
+
 #[derive(Clone, Debug)]
 struct Row {
     ts: i64,
@@ -45,7 +47,8 @@ struct Row {
 struct Plan {
     window: Window,
     delay_ms: i64,
-    grouped: bool,
+    /// The columns that rows are grouped by.
+    groups: &'static [&'static str],
     /// The log, by partition.
     log: Vec<Vec<Row>>,
     /// What is done, in order: how many rows of which partition, and whether an epoch is cut or the
@@ -102,11 +105,11 @@ fn plan() -> impl Strategy<Value = Plan> {
     ];
     let schedule = proptest::collection::vec((0..4_usize, 1..40_usize, after), 0..60);
     let log = proptest::collection::vec(rows(), 1..4);
-    (window, 0_i64..120, any::<bool>(), log, schedule).prop_map(
-        |(window, delay_ms, grouped, log, schedule)| Plan {
+    (window, 0_i64..120, 0..GROUPS.len(), log, schedule).prop_map(
+        |(window, delay_ms, groups, log, schedule)| Plan {
             window,
             delay_ms,
-            grouped,
+            groups: GROUPS[groups],
             log,
             schedule,
         },
@@ -141,7 +144,7 @@ fn stream(plan: &Plan, schedule: &[(usize, usize, After)]) -> (Vec<String>, Vec<
         time_column: "ts".into(),
         window: plan.window,
         delay_ms: plan.delay_ms,
-        group_by: if plan.grouped { vec!["key".into()] } else { vec![] },
+        group_by: plan.groups.iter().map(|column| (*column).to_owned()).collect(),
         aggregates: AGGREGATES.iter().map(|text| (*text).into()).collect(),
     };
     let query = Arc::new(WindowQuery::plan(&schema(), options).unwrap());
@@ -249,9 +252,9 @@ fn batch(plan: &Plan) -> (Vec<String>, Vec<(usize, usize)>) {
         }
     }
     if let Window::Session { gap_ms } = plan.window {
-        sessionize(&mut placed, gap_ms, plan.grouped);
+        sessionize(&mut placed, gap_ms, plan.groups);
     }
-    (group_by(&placed, plan.grouped), late)
+    (group_by(&placed, plan.groups), late)
 }
 
 fn place<'a>(
@@ -271,10 +274,15 @@ fn place<'a>(
     }
 }
 
-fn sessionize(placed: &mut [(i64, i64, &Row)], gap: i64, grouped: bool) {
-    let mut by_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+fn group_of<'a>(row: &'a Row, groups: &[&str]) -> Vec<&'a str> {
+    let value = |column: &&str| if *column == "key" { &row.key } else { &row.color };
+    groups.iter().map(|column| value(column).as_str()).collect()
+}
+
+fn sessionize(placed: &mut [(i64, i64, &Row)], gap: i64, groups: &[&str]) {
+    let mut by_key: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
     for (at, (_, _, row)) in placed.iter().enumerate() {
-        by_key.entry(if grouped { &row.key } else { "" }).or_default().push(at);
+        by_key.entry(group_of(row, groups)).or_default().push(at);
     }
     for members in by_key.values_mut() {
         members.sort_by_key(|&at| placed[at].2.ts);
@@ -293,7 +301,7 @@ fn sessionize(placed: &mut [(i64, i64, &Row)], gap: i64, grouped: bool) {
     }
 }
 
-fn group_by(placed: &[(i64, i64, &Row)], grouped: bool) -> Vec<String> {
+fn group_by(placed: &[(i64, i64, &Row)], groups: &[&str]) -> Vec<String> {
     if placed.is_empty() {
         return Vec::new();
     }
@@ -309,7 +317,8 @@ fn group_by(placed: &[(i64, i64, &Row)], grouped: bool) -> Vec<String> {
     ];
     fields.extend(schema().fields().iter().cloned());
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
-    let by = if grouped { "window_start, window_end, key" } else { "window_start, window_end" };
+    let by = ["window_start", "window_end"].iter().chain(groups).copied().collect::<Vec<_>>();
+    let by = by.join(", ");
     let sql = format!("select {by}, {} from placed group by {by}", AGGREGATES.join(", "));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let batches = runtime.block_on(async {

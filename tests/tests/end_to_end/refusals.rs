@@ -111,7 +111,7 @@ fn a_checkpoint_folder_that_cannot_be_is_named() {
     world.check(&world.question());
 }
 
-/// Runs a job that meets a full disk at work, and then one that does not; gives what the first said.
+/// Runs a job that meets a full disk at work, then one that does not; gives what the first said.
 fn meet_a_full_disk(world: &World, job: impl Fn(Program) -> Program, kib: u32) -> String {
     let producer = world.producer().with("--rate", 5_000).with("--out-of-order", "0s").start();
     wait_until("the topic", LIMIT, || read_topic(&world.kafka(), world.topic()).ok());

@@ -41,15 +41,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let open = open::lines(state, width, left.saturating_sub(least_closed));
     let closed = closed::lines(state, width, left.saturating_sub(open.len()));
 
-    let mut y = area.y;
-    for line in head.into_iter().chain(open).chain(closed) {
+    for (y, line) in (area.y..).zip(head.into_iter().chain(open).chain(closed)) {
         put(frame, area, y, line);
-        y += 1;
     }
-    let mut y = area.bottom().saturating_sub(u16::try_from(foot.len()).unwrap_or(0));
-    for line in foot {
+    let top = area.bottom().saturating_sub(u16::try_from(foot.len()).unwrap_or(0));
+    for (y, line) in (top..).zip(foot) {
         put(frame, area, y, line);
-        y += 1;
     }
 }
 
@@ -78,7 +75,7 @@ fn foot(state: &State, width: usize, most: usize) -> Vec<Line<'static>> {
     let end = if state.ended { "ended" } else { "Ctrl-C ends" };
     let places = &state.options.where_to;
     let mut lines = vec![rule("RESULTS", "", width)];
-    if places.len() + 1 <= most.max(2) {
+    if places.len() < most.max(2) {
         for place in places.iter().take(places.len().saturating_sub(1)) {
             lines.push(Line::raw(cut(place, width)));
         }

@@ -1,0 +1,92 @@
+//! Whether what a job left in a world is what the judge says.
+
+use std::collections::BTreeMap;
+
+use arus_kafka::inspect::FullRecord;
+
+use crate::World;
+use crate::judge::{self, Place, Question, Verdict};
+use crate::rows;
+
+impl World {
+    /// The table, the late topic and the rejected topic must be what the judge says; gives that.
+    #[track_caller]
+    pub fn check(&self, question: &Question) -> Verdict {
+        let verdict = self.check_aside(question);
+        rows::assert_same("the table", &self.rows(question.group_by), &verdict.rows);
+        verdict
+    }
+
+    /// The late topic and the rejected topic must be what the judge says. After a kill a record
+    /// may be there twice.
+    #[track_caller]
+    pub fn check_aside(&self, question: &Question) -> Verdict {
+        let records = self.records();
+        let verdict = judge::expected(&records, question);
+        let kept: BTreeMap<Place, &FullRecord> =
+            records.iter().map(|record| ((record.partition, record.offset), record)).collect();
+        let late = self.set_aside(".late", &kept);
+        assert_same_places("the late topic", &late, &verdict.late);
+        for (place, expected) in &verdict.late {
+            for record in &late[place] {
+                let header = |name| text(record, name);
+                let found = judge::Lateness {
+                    watermark_ms: header("arus.watermark_ms").parse().expect("ms"),
+                    lateness_ms: header("arus.lateness_ms").parse().expect("ms"),
+                    counted: header("arus.counted").parse().expect("true or false"),
+                };
+                assert_eq!(found, *expected, "{place:?}");
+            }
+        }
+        let rejected = self.set_aside(".rejected", &kept);
+        assert_same_places("the rejected topic", &rejected, &verdict.rejected);
+        for (place, reason) in &verdict.rejected {
+            for record in &rejected[place] {
+                let told = text(record, "arus.reason");
+                assert!(told.contains(reason.as_str()), "{place:?}: {told}, not {reason}");
+            }
+        }
+        verdict
+    }
+
+    /// The records of a topic beside the purchases, by the place that they came from. Each must be
+    /// what it was there.
+    fn set_aside(
+        &self,
+        suffix: &str,
+        kept: &BTreeMap<Place, &FullRecord>,
+    ) -> BTreeMap<Place, Vec<FullRecord>> {
+        let mut found: BTreeMap<Place, Vec<FullRecord>> = BTreeMap::new();
+        for record in self.records_of(suffix) {
+            assert_eq!(text(&record, "arus.topic"), self.topic());
+            let partition = text(&record, "arus.partition").parse().expect("a partition");
+            let offset = text(&record, "arus.offset").parse().expect("an offset");
+            let origin = kept.get(&(partition, offset)).expect("it came from the topic");
+            assert_eq!(record.payload, origin.payload, "{partition}:{offset}");
+            assert_eq!(record.key, origin.key, "{partition}:{offset}");
+            assert_eq!(record.timestamp_ms, origin.timestamp_ms, "{partition}:{offset}");
+            found.entry((partition, offset)).or_default().push(record);
+        }
+        found
+    }
+}
+
+/// The topic must hold the records of these places and no others.
+#[track_caller]
+fn assert_same_places<A, B>(what: &str, found: &BTreeMap<Place, A>, expected: &BTreeMap<Place, B>) {
+    let missing: Vec<_> = expected.keys().filter(|place| !found.contains_key(place)).collect();
+    let others: Vec<_> = found.keys().filter(|place| !expected.contains_key(place)).collect();
+    assert!(
+        missing.is_empty() && others.is_empty(),
+        "{what}: {} places, expected {}; missing {missing:?}, not expected {others:?}",
+        found.len(),
+        expected.len(),
+    );
+}
+
+/// A header's text.
+#[track_caller]
+fn text(record: &FullRecord, header: &str) -> String {
+    let value = record.header(header).unwrap_or_else(|| panic!("{header} is missing: {record:?}"));
+    String::from_utf8(value.to_vec()).expect("headers are text")
+}
