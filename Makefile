@@ -51,6 +51,10 @@ stop: ## Stop the broker that a target started
 test: build ## Run all tests that need no server
 	@$(CARGO) test --workspace $(ARGS)
 
+.PHONY: test-real
+test-real: build ## Run the tests on a real Kafka and PostgreSQL, started for them (ARGS="a name")
+	@CARGO="$(CARGO)" scripts/test-real.sh $(ARGS)
+
 .PHONY: lint
 lint: ## Check format and lints
 	@$(CARGO) fmt --all --check

@@ -118,8 +118,9 @@ impl WorldBuilder {
             }
         };
         let file = || format!("sqlite://{}", folder.path().join("arus.db").display());
-        // Names that no earlier run has left in a server.
-        let id = format!("t{}_{number}_{}", SystemClock::new().wall_ms(), self.name);
+        // Names that no other run has on a server, an earlier one or one at the same moment.
+        let (process, ms) = (std::process::id(), SystemClock::new().wall_ms());
+        let id = format!("t{ms}_{process}_{number}_{}", self.name);
         World {
             database_url: named("ARUS_TEST_POSTGRES_URL").unwrap_or_else(file),
             leaves_topics: broker.is_none() && !brokers.is_empty(),
