@@ -7,7 +7,9 @@
 //! never a silent jump.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,12 +17,16 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
 use crate::{Error, KafkaArgs};
 
+/// What may lie unread in memory, over all partitions: several polls ahead of the readers.
+const QUEUED_MESSAGES: usize = 80_000;
+const QUEUED_KILOBYTES: usize = 65_536;
+
 /// How long one request to the broker may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One record, as it lies in the client's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +79,12 @@ impl ConsumerContext for SourceContext {}
 
 /// A topic to read from.
 pub struct Source {
-    consumer: Arc<BaseConsumer<SourceContext>>,
+    config: ClientConfig,
     /// For questions: a broker answers one connection in order, so on the reader's own they would
     /// wait for a fetch that waits for records.
-    asker: BaseConsumer<SourceContext>,
+    asker: Asker,
+    /// Made by [`Source::open`].
+    reader: Mutex<Option<Arc<BaseConsumer<SourceContext>>>>,
     topic: String,
     brokers: String,
 }
@@ -89,34 +97,24 @@ impl Source {
     /// When an option is unknown to librdkafka.
     pub fn new(args: &KafkaArgs, topic: &str, group: &str) -> Result<Self, Error> {
         let mut config = args.client_config();
+        // What the promises of this module rest on, whatever the user's options say.
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error");
         for (key, value) in [
-            ("group.id", group),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("enable.partition.eof", "true"),
-            ("auto.offset.reset", "error"),
-            // Bounds what lies unread in memory; enough for several polls ahead of the reader.
-            ("queued.min.messages", "20000"),
-            ("queued.max.messages.kbytes", "16384"),
             // A full queue must not pause the fetching for the default of a whole second.
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),
             ("reconnect.backoff.max.ms", "1000"),
         ] {
-            if config.get(key).is_none() || key == "group.id" {
-                config.set(key, value);
-            }
+            set_unless_given(&mut config, key, value);
         }
-        let create = || {
-            config.create_with_context(SourceContext).map_err(|source| Error::Client {
-                action: "make a consumer of",
-                topic: topic.to_owned(),
-                source,
-            })
-        };
-        let (consumer, asker) = (Arc::new(create()?), create()?);
-        let brokers = args.brokers.clone();
-        Ok(Self { consumer, asker, topic: topic.to_owned(), brokers })
+        let asker = Asker(Some(make_consumer(&config, topic)?));
+        let (topic, brokers) = (topic.to_owned(), args.brokers.clone());
+        Ok(Self { config, asker, reader: Mutex::default(), topic, brokers })
     }
 
     /// The topic's name.
@@ -201,7 +199,7 @@ impl Source {
 
     fn commit_as(&self, next_offsets: &BTreeMap<i32, i64>, mode: CommitMode) -> Result<(), Error> {
         let list = self.offsets(next_offsets)?;
-        self.consumer
+        self.asker
             .commit(&list, mode)
             .map_err(|source| self.failed("commit the offsets of", source))
     }
@@ -219,19 +217,27 @@ impl Source {
                 return Err(Error::OffsetGone { topic, partition, offset, low, high });
             }
         }
+        let mut config = self.config.clone();
+        // Shared out, so that what lies unread in memory does not grow with the partitions.
+        let share = |total: usize, least: usize| (total / next_offsets.len().max(1)).max(least);
+        let messages = share(QUEUED_MESSAGES, 1_000).to_string();
+        let kilobytes = share(QUEUED_KILOBYTES, 512).to_string();
+        set_unless_given(&mut config, "queued.min.messages", &messages);
+        set_unless_given(&mut config, "queued.max.messages.kbytes", &kilobytes);
+        let consumer = Arc::new(make_consumer(&config, &self.topic)?);
         // Queues are split off before the assignment: librdkafka leaves a queue alone that the
         // application has taken, while a record fetched before the split would lie in the common
         // queue for ever.
         let readers = next_offsets.keys().map(|&partition| {
-            let queue = self
-                .consumer
+            let queue = consumer
                 .split_partition_queue(&self.topic, partition)
                 .ok_or_else(|| Error::UnknownTopic { topic: self.topic.clone() })?;
             Ok(PartitionReader { queue, topic: self.topic.clone(), partition })
         });
         let readers = readers.collect::<Result<Vec<_>, Error>>()?;
         let list = self.offsets(next_offsets)?;
-        self.consumer.assign(&list).map_err(|source| self.failed("read from", source))?;
+        consumer.assign(&list).map_err(|source| self.failed("read from", source))?;
+        *self.reader.lock().unwrap() = Some(consumer);
         self.serve()?;
         Ok(readers)
     }
@@ -242,7 +248,10 @@ impl Source {
     /// # Errors
     /// When the client cannot go on.
     pub fn serve(&self) -> Result<(), Error> {
-        match self.consumer.poll(Duration::ZERO) {
+        // Answers to commits.
+        drop(self.asker.poll(Duration::ZERO));
+        let reader = self.reader.lock().unwrap();
+        match reader.as_ref().and_then(|reader| reader.poll(Duration::ZERO)) {
             Some(Err(source)) if is_fatal(&source) => Err(self.failed("read from", source)),
             _ => Ok(()),
         }
@@ -260,6 +269,47 @@ impl Source {
     fn failed(&self, action: &'static str, source: KafkaError) -> Error {
         Error::Client { action, topic: self.topic.clone(), source }
     }
+}
+
+/// A client that is closed by a thread of its own. librdkafka closes it only when its offset commits
+/// are answered, which a broker that is gone never does; a second later nobody waits for it any more.
+/// What is lost is a commit for the lag tools.
+struct Asker(Option<BaseConsumer<SourceContext>>);
+
+impl Deref for Asker {
+    type Target = BaseConsumer<SourceContext>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().expect("it is taken by drop only")
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        let closing = thread::spawn(move || drop(client));
+        for _ in 0..100 {
+            if closing.is_finished() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        tracing::debug!("the broker does not answer the last offset commit: leaving without it");
+    }
+}
+
+fn set_unless_given(config: &mut ClientConfig, key: &str, value: &str) {
+    if config.get(key).is_none() {
+        config.set(key, value);
+    }
+}
+
+fn make_consumer(config: &ClientConfig, topic: &str) -> Result<BaseConsumer<SourceContext>, Error> {
+    config.create_with_context(SourceContext).map_err(|source| Error::Client {
+        action: "make a consumer of",
+        topic: topic.to_owned(),
+        source,
+    })
 }
 
 /// One partition's records, in the order of the log.

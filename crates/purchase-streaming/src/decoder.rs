@@ -1,7 +1,6 @@
 //! Purchases as the streaming job decodes them.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use arus_models::{PurchaseColumns, TimestampUnit};
 use arus_streaming::decode::Decoder;
 use arus_streaming::options::TimeUnitArg;
@@ -19,10 +18,6 @@ pub(crate) fn new(unit: TimeUnitArg, columns: &[String]) -> Box<dyn Decoder> {
 }
 
 impl Decoder for PurchaseDecoder {
-    fn schema(&self) -> SchemaRef {
-        self.0.schema()
-    }
-
     fn push(&mut self, payload: &[u8]) -> Result<i64, String> {
         self.0.push_json(payload).map_err(|invalid| invalid.to_string())
     }

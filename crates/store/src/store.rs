@@ -154,6 +154,21 @@ impl Store {
         }
     }
 
+    /// Whether a table of that name is there, whatever its shape.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTable`] when the name cannot be one; trouble with the database.
+    pub async fn has_table(&self, table: &TableSpec) -> Result<bool, Error> {
+        let layout = Layout::of(table)?;
+        let mut patience = self.patience("look for a table");
+        loop {
+            match on!(self.inner.database, it => it.find_table(layout.name).await) {
+                Ok(found) => return Ok(found.is_some()),
+                Err(error) => patience.wait(error).await?,
+            }
+        }
+    }
+
     fn check_shape(&self, layout: &Layout<'_>, found: &FoundTable) -> Result<(), Error> {
         let type_name = |kind: Kind| match self.inner.database {
             Database::Postgres(_) => kind.postgres(),

@@ -2,8 +2,7 @@
 //! timestamp as they came), with the reason in its headers, so that it can be looked at, mended and
 //! sent again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arus_kafka::producer::{CountedProducer, Record as Outgoing};
@@ -53,8 +52,12 @@ pub trait Aside: Send + Sync {
     /// When it cannot be kept.
     fn put(&self, partition: i32, record: KeptRecord, why: Why) -> Result<(), Error>;
 
-    /// Waits until every record taken is kept for good: before the epoch that counts them is
-    /// written.
+    /// The records taken so far belong to the epoch that is being cut; those from now on to the
+    /// next. Called while no record is being put.
+    fn turn(&self);
+
+    /// Waits until every record of the epoch being cut is kept for good: before the epoch that
+    /// counts them is written. Others may be put meanwhile.
     ///
     /// # Errors
     /// When one could not be kept.
@@ -63,32 +66,33 @@ pub trait Aside: Send + Sync {
 
 /// Two topics beside the job's own. A record set aside by an epoch that was killed before its
 /// commit is set aside again: topic, partition and offset in the headers tell such twins.
+///
+/// Two producers take turns, epoch by epoch: so it can be told when all records of one epoch are
+/// acknowledged while those of the next are being sent.
 pub struct AsideTopics {
-    producer: Arc<CountedProducer>,
+    producers: [CountedProducer; 2],
+    /// Which of the two takes records now.
+    current: AtomicUsize,
     source_topic: String,
     late_topic: String,
     rejected_topic: String,
-    flush_timeout: Duration,
-    /// Whether there is anything to flush.
-    pending: AtomicBool,
 }
 
 impl AsideTopics {
-    /// Sets late records of `source_topic` aside in one topic, rejected ones in another.
+    /// Sets late records of `source_topic` aside in one topic, rejected ones in another. The two
+    /// producers are alike.
     pub fn new(
-        producer: Arc<CountedProducer>,
+        producers: [CountedProducer; 2],
         source_topic: &str,
         late_topic: &str,
         rejected_topic: &str,
-        flush_timeout: Duration,
     ) -> Self {
         Self {
-            producer,
+            producers,
+            current: AtomicUsize::new(0),
             source_topic: source_topic.to_owned(),
             late_topic: late_topic.to_owned(),
             rejected_topic: rejected_topic.to_owned(),
-            flush_timeout,
-            pending: AtomicBool::new(false),
         }
     }
 }
@@ -121,8 +125,7 @@ impl Aside for AsideTopics {
         };
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        self.pending.store(true, Ordering::Release);
-        self.producer.send(Outgoing {
+        self.producers[self.current.load(Ordering::Acquire)].send(Outgoing {
             topic,
             partition: None,
             key: record.key.as_deref(),
@@ -133,11 +136,14 @@ impl Aside for AsideTopics {
         Ok(())
     }
 
+    fn turn(&self) {
+        self.current.fetch_xor(1, Ordering::AcqRel);
+    }
+
     fn flush(&self) -> Result<(), Error> {
-        if !self.pending.swap(false, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let counts = self.producer.flush(self.flush_timeout);
+        let producer = &self.producers[self.current.load(Ordering::Acquire) ^ 1];
+        // A record has its answer, good or bad, by the delivery timeout.
+        let counts = producer.flush(producer.delivery_timeout() + Duration::from_secs(5));
         if counts.acknowledged == counts.sent {
             return Ok(());
         }

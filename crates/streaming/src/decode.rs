@@ -1,14 +1,10 @@
 //! How a job learns its rows: a decoder turns one record's bytes into one row of columns.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 
 /// Decodes records straight into columns, one call per record, and gives them as a batch. One bad
 /// record never costs the batch. Programs bring their own; the job makes one per partition.
 pub trait Decoder: Send {
-    /// The shape of the batches.
-    fn schema(&self) -> SchemaRef;
-
     /// Appends one row and says its event time (ms since the Unix epoch), or appends nothing and
     /// says why not, in words for a person.
     ///

@@ -13,13 +13,14 @@ use crate::Error;
 use crate::checkpoint::{Checkpoint, CheckpointFolder, Identity, PartitionCheckpoint, Position};
 use crate::job::{Job, Start, Trigger};
 use crate::lane::{Lane, LaneShared};
+use crate::options::millis;
 use crate::progress::{PartitionProgress, Progress, Totals};
-use crate::recovery::{note_delivered, recover};
+use crate::recovery::{note_delivered, recover, reset};
 use crate::sink::{EpochOutput, Guarantee};
 use crate::watch::{Silence, Watch};
 use crate::worker::Lanes;
 
-/// How long a draining job waits for records that the broker has but does not deliver.
+/// How long a draining job waits for the next record that the broker has but does not deliver.
 const DRAIN_TIMEOUT_MS: i64 = 30_000;
 
 /// A job at work.
@@ -37,8 +38,10 @@ pub(crate) struct Run {
     lanes_base: Totals,
     /// Rows read at the last committed epoch.
     read_at_epoch: u64,
-    /// When the drain gives up, monotonic ms; set once a shutdown is asked for.
-    stop_deadline_ms: Option<i64>,
+    /// When a shutdown was asked for, monotonic ms.
+    stopping_since_ms: Option<i64>,
+    /// How much had been read when the drain last came on, and when that was.
+    drained: (u64, i64),
     started_ms: i64,
     /// When the log was last opened, monotonic ms.
     opened_ms: i64,
@@ -69,7 +72,7 @@ impl Run {
             Arc::clone(&job.query),
             Arc::clone(&job.aside),
             Arc::clone(&job.clock),
-            job.options.max_skew.as_millis() as i64,
+            millis(job.options.max_skew),
         ));
         let started_ms = shared.monotonic_ms();
         Ok(Self {
@@ -83,7 +86,8 @@ impl Run {
             process_base: None,
             lanes_base: Totals::default(),
             read_at_epoch: 0,
-            stop_deadline_ms: None,
+            stopping_since_ms: None,
+            drained: (0, 0),
             started_ms,
             opened_ms: started_ms,
             reported: (started_ms, 0),
@@ -129,10 +133,8 @@ impl Run {
                 Coordinator::restore(Arc::clone(&job.query), job.options.mode, snapshot)?;
             saved = checkpoint.partitions.into_iter().map(|p| (p.position.partition, p)).collect();
         }
-        if self.process_base.is_none() {
-            self.process_base = Some(self.lanes_base);
-            self.reported.1 = self.lanes_base.read;
-        }
+        self.process_base.get_or_insert(self.lanes_base);
+        self.reported.1 = self.lanes_base.read;
         self.read_at_epoch = self.lanes_base.read;
         self.shared.close_up_to(self.coordinator.watermark_ms());
         for partition in partitions {
@@ -200,42 +202,65 @@ impl Run {
     /// nothing more.
     pub(crate) fn stop(&mut self, job: &Job) -> Result<(), Error> {
         let now_ms = self.shared.monotonic_ms();
-        self.stop_deadline_ms = Some(now_ms + DRAIN_TIMEOUT_MS);
+        self.stopping_since_ms = Some(now_ms);
+        self.drained = (0, now_ms);
         for (&partition, lane) in self.lanes.iter() {
             let end = if job.options.drain { job.log.bounds(partition)?.high } else { i64::MIN };
             let mut lane = lane.lock().unwrap();
             lane.stop_at = Some(end.min(lane.stop_at.unwrap_or(i64::MAX)).max(lane.next_offset));
             // The client met the end of the partition some time ago; was it this end?
             let same_end = self.watch.of(partition).is_some_and(|sighting| {
-                sighting.end_offset == end && now_ms - sighting.unchanged_since_ms >= 2_000
+                sighting.end_offset == end && sighting.is_met_at(lane.at_end_ms)
             });
-            lane.at_end &= same_end;
+            if !same_end {
+                lane.at_end_ms = None;
+            }
         }
         Ok(())
     }
 
     pub(crate) fn stopping(&self) -> bool {
-        self.stop_deadline_ms.is_some()
+        self.stopping_since_ms.is_some()
     }
 
     /// Whether everything that this run is for has been read.
-    pub(crate) fn is_done(&self) -> bool {
-        if self.stop_deadline_ms.is_some_and(|deadline_ms| self.shared.monotonic_ms() > deadline_ms)
-        {
-            tracing::warn!("the broker does not deliver the last records: ending without them");
-            return true;
+    ///
+    /// # Errors
+    /// When a draining job gets nothing more although the broker has more: its windows must not be
+    /// closed then.
+    pub(crate) fn is_done(&mut self) -> Result<bool, Error> {
+        let (mut read, mut done) = (0, true);
+        for lane in self.lanes.values() {
+            let lane = lane.lock().unwrap();
+            read += lane.totals.read;
+            done &= lane.is_done();
         }
-        self.lanes.values().all(|lane| lane.lock().unwrap().is_done())
+        if done || self.stopping_since_ms.is_none() {
+            return Ok(done);
+        }
+        let now_ms = self.shared.monotonic_ms();
+        if read > self.drained.0 {
+            self.drained = (read, now_ms);
+        }
+        match now_ms - self.drained.1 > DRAIN_TIMEOUT_MS {
+            true => Err(Error::DrainStalled { waited_s: DRAIN_TIMEOUT_MS as u64 / 1000 }),
+            false => Ok(false),
+        }
     }
 
     /// Gives up when the broker has been away for too long.
     pub(crate) fn check_broker(&self, job: &Job) -> Result<(), Error> {
         let answered_ms = self.watch.answered_ms().unwrap_or(self.opened_ms);
         let away_ms = self.shared.monotonic_ms() - answered_ms;
-        if away_ms <= job.options.broker_timeout.as_millis() as i64 {
+        if away_ms <= millis(job.options.broker_timeout) {
             return Ok(());
         }
         Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s: (away_ms / 1000) as u64 })
+    }
+
+    /// Forgets checkpoints and output.
+    pub(crate) fn reset(&mut self, job: &mut Job) -> Result<(), Error> {
+        reset(&self.folder, &mut job.sinks)
     }
 
     /// Cuts an epoch and makes it durable, if anything happened since the last one. The last epoch
@@ -294,6 +319,7 @@ impl Run {
             partitions.push(PartitionCheckpoint { position, open });
             newest_events_ms.append(&mut lane.newest_events_ms);
         }
+        job.aside.turn();
         Ok(Some(Cut { closed, partitions, newest_events_ms, read: totals.read, totals }))
     }
 
@@ -302,28 +328,33 @@ impl Run {
             .iter()
             .map(|lane| PartitionTime {
                 watermark_ms: lane.state.watermark_ms(),
-                idle: self.is_idle(job, lane),
+                // A run over what is there does not wait for a partition that has nothing.
+                idle: self.is_idle(job, lane)
+                    || (last && lane.is_done() && lane.state.watermark_ms().is_none()),
             })
             .collect();
         self.coordinator.advance(times.iter().copied());
+        // Never beyond the last open window: then a clock that jumps, or input that is older than
+        // now, costs no row of a later window.
+        let Some(end_ms) = lanes.iter().filter_map(|lane| lane.state.latest_end_ms()).max() else {
+            return;
+        };
         if job.options.close_idle_windows && times.iter().all(|time| time.idle) {
-            self.coordinator.raise_to(job.clock.wall_ms() - job.query.delay_ms());
+            let clock_ms = job.clock.wall_ms().saturating_sub(job.query.delay_ms());
+            self.coordinator.raise_to(clock_ms.min(end_ms));
         }
         if last && job.options.drain {
-            // Not to the end of time: what comes after a restart is not late for later windows.
-            if let Some(end_ms) = lanes.iter().filter_map(|lane| lane.state.latest_end_ms()).max() {
-                self.coordinator.raise_to(end_ms);
-            }
+            self.coordinator.raise_to(end_ms);
         }
     }
 
     fn is_idle(&self, job: &Job, lane: &Lane) -> bool {
         let silence = Silence {
             next_offset: lane.next_offset,
-            at_end: lane.at_end,
+            at_end_ms: lane.at_end_ms,
             last_record_ms: lane.last_record_ms,
         };
-        let timeout_ms = job.options.idle_timeout.as_millis() as i64;
+        let timeout_ms = millis(job.options.idle_timeout);
         silence.is_idle(self.watch.of(lane.partition), timeout_ms, self.shared.monotonic_ms())
     }
 
@@ -359,13 +390,15 @@ impl Run {
         self.open =
             if job.watchers.iter().any(|w| w.wants_open_rows()) { open } else { Vec::new() };
         // Lag tools only; a restart goes by the checkpoint.
-        if let Err(error) = job.log.commit(&next_offsets, last) {
+        let answers = self.watch.answered_ms();
+        let wait = last && answers.is_some_and(|ms| self.shared.monotonic_ms() - ms < 3_000);
+        if let Err(error) = job.log.commit(&next_offsets, wait) {
             tracing::warn!(%error, "offsets not committed to the consumer group");
         }
         let wall_ms = job.clock.wall_ms();
         let latency = metrics::histogram!("arus_end_to_end_latency_seconds");
         for newest_ms in cut.newest_events_ms {
-            latency.record((wall_ms - newest_ms).max(0) as f64 / 1000.0);
+            latency.record(wall_ms.saturating_sub(newest_ms).max(0) as f64 / 1000.0);
         }
         self.folder.prune(epoch)
     }
@@ -392,7 +425,8 @@ impl Run {
         let now_ms = self.shared.monotonic_ms();
         let elapsed_ms = now_ms - self.reported.0;
         if elapsed_ms >= 200 {
-            self.rate = (total.read - self.reported.1) as f64 * 1000.0 / elapsed_ms as f64;
+            self.rate =
+                total.read.saturating_sub(self.reported.1) as f64 * 1000.0 / elapsed_ms as f64;
             self.reported = (now_ms, total.read);
         }
         let open = match with_open_rows {

@@ -59,7 +59,8 @@ pub enum Error {
     Checkpoint(String),
     /// The broker has been away for too long.
     #[error(
-        "no Kafka broker answers at {brokers} (for {waited_s} s now): start it again and then this job, which goes on where it stood"
+        "no Kafka broker answers at {brokers} (for {waited_s} s now): start it again and then this \
+         job, which goes on where it stood"
     )]
     BrokerAway {
         /// The addresses.
@@ -76,6 +77,15 @@ pub enum Error {
         sink: String,
         /// What is wrong there.
         reason: String,
+    },
+    /// A draining job that does not get the rest.
+    #[error(
+        "the broker delivers nothing more (for {waited_s} s) although it has more: nothing is lost, \
+         and no window was closed early; start the job again to go on"
+    )]
+    DrainStalled {
+        /// How long, seconds.
+        waited_s: u64,
     },
     /// A choice of options that cannot work.
     #[error("{0}")]

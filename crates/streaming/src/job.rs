@@ -2,9 +2,10 @@
 //! next.
 //!
 //! ```text
-//! threads: log -> decode -> windows one lane per partition, locked for one batch at a time epoch:
-//! lock all lanes; watermark; close; copy what stays open; unlock; rows
-//!           -> late and rejected records acknowledged -> checkpoint written -> sinks commit -> offsets committed
+//! threads:  log -> decode -> windows    one lane per partition, locked for one batch at a time
+//! epoch:    lock all lanes; move the watermark; close; copy what stays open; unlock; make rows
+//!           -> late and rejected records acknowledged -> checkpoint written
+//!           -> sinks commit -> offsets committed
 //! ```
 //!
 //! Locking all lanes makes the cut: every partition's offset and windows belong together, whatever
@@ -27,7 +28,6 @@ use crate::checkpoint::CheckpointFolder;
 use crate::decode::NewDecoder;
 use crate::epoch::Run;
 use crate::progress::{Progress, Watcher};
-use crate::recovery;
 use crate::sink::{OutputMode, Sink};
 use crate::source::{Log, Reader, Wake};
 use crate::worker::{Bell, work};
@@ -123,10 +123,11 @@ impl Job {
     /// the next start goes on from there.
     pub fn run(mut self) -> Result<Progress, Error> {
         let folder = CheckpointFolder::open(&self.options.checkpoint)?;
-        if self.options.reset {
-            recovery::reset(&folder, &mut self.sinks)?;
-        }
         let mut run = Run::new(&mut self, folder)?;
+        // Only once it is known that the job can be.
+        if self.options.reset {
+            run.reset(&mut self)?;
+        }
         loop {
             match self.stretch(&mut run)? {
                 Outcome::Ended => break,
@@ -205,11 +206,11 @@ impl Job {
                 run.stop(self)?;
                 ending = true;
             }
-            if ending && run.is_done() {
+            if ending && run.is_done()? {
                 run.epoch(self, true)?;
                 return Ok(Outcome::Ended);
             }
-            if run.watch().grew() {
+            if run.watch().grew() && !run.stopping() {
                 run.epoch(self, false)?;
                 return Ok(Outcome::LogGrew);
             }

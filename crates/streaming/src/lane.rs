@@ -12,6 +12,7 @@ use arus_window::{PartitionState, WindowQuery};
 use crate::Error;
 use crate::aside::{Aside, KeptRecord, Why};
 use crate::decode::Decoder;
+use crate::options::millis;
 use crate::progress::Totals;
 use crate::source::Reader;
 
@@ -51,7 +52,7 @@ impl LaneShared {
 
     /// Ms on a clock that no one sets.
     pub(crate) fn monotonic_ms(&self) -> i64 {
-        self.clock.monotonic().as_millis() as i64
+        millis(self.clock.monotonic())
     }
 }
 
@@ -61,13 +62,13 @@ pub(crate) struct Lane {
     pub(crate) next_offset: i64,
     pub(crate) state: PartitionState,
     decoder: Box<dyn Decoder>,
-    /// Since this process started.
+    /// Since the lane was made.
     pub(crate) totals: Totals,
-    /// When the last record came, by [`LaneShared::monotonic_ms`]; of before this process: less
-    /// than zero.
+    /// When the last record came that could be read, by [`LaneShared::monotonic_ms`]; of before
+    /// this process: less than zero. A partition that delivers nothing else must not hold the others.
     pub(crate) last_record_ms: i64,
-    /// Whether the partition's end was met after the last record.
-    pub(crate) at_end: bool,
+    /// When the partition's end was met, if no record came since.
+    pub(crate) at_end_ms: Option<i64>,
     /// Records from this offset on are not for this run.
     pub(crate) stop_at: Option<i64>,
     /// The newest event of each batch since the last epoch, ms.
@@ -104,7 +105,7 @@ impl Lane {
             decoder,
             totals: Totals::default(),
             last_record_ms,
-            at_end: false,
+            at_end_ms: None,
             stop_at: None,
             newest_events_ms: Vec::new(),
         }
@@ -112,7 +113,7 @@ impl Lane {
 
     /// Whether everything that this run is for has been read.
     pub(crate) fn is_done(&self) -> bool {
-        self.stop_at.is_some_and(|end| self.next_offset >= end || self.at_end)
+        self.stop_at.is_some_and(|end| self.next_offset >= end || self.at_end_ms.is_some())
     }
 
     /// Takes what is there now, a batch at the most, into the windows. Says how many records that
@@ -132,8 +133,8 @@ impl Lane {
         self.totals.counted += updated.counted as u64;
         self.totals.late += updated.late as u64;
         self.totals.rejected += intake.rejected.len() as u64;
-        if let Some(next_offset) = intake.next_offset {
-            self.next_offset = next_offset;
+        self.next_offset = intake.next_offset.unwrap_or(self.next_offset);
+        if intake.newest_ms.is_some() {
             self.last_record_ms = shared.monotonic_ms();
         }
         self.newest_events_ms.extend(intake.newest_ms);
@@ -165,6 +166,8 @@ impl Lane {
         let stop_at = self.stop_at.unwrap_or(i64::MAX);
         let polled = reader.poll(BATCH_RECORDS, &mut |record: Record<'_>| {
             if record.offset >= stop_at {
+                // All before it has been read, even if the last offsets held no record.
+                intake.next_offset = Some(stop_at);
                 return;
             }
             intake.read += 1;
@@ -198,8 +201,10 @@ impl Lane {
             watermark.observe(event_ms);
             intake.newest_ms = intake.newest_ms.max(Some(event_ms));
         })?;
-        if polled.records > 0 || polled.at_end {
-            self.at_end = polled.at_end;
+        if polled.at_end {
+            self.at_end_ms = Some(shared.monotonic_ms());
+        } else if polled.records > 0 {
+            self.at_end_ms = None;
         }
         Ok((intake, polled.records))
     }

@@ -288,17 +288,17 @@ impl StreamingArgs {
     /// What is asked of rows whose event time is in `time_column`.
     pub fn query(&self, time_column: &str) -> QueryOptions {
         let window = match (self.time.gap, self.time.slide) {
-            (Some(gap), _) => Window::Session { gap_ms: ms(gap) },
+            (Some(gap), _) => Window::Session { gap_ms: millis(gap) },
             (None, Some(slide)) => {
-                Window::Hopping { size_ms: ms(self.time.window), slide_ms: ms(slide) }
+                Window::Hopping { size_ms: millis(self.time.window), slide_ms: millis(slide) }
             }
-            (None, None) => Window::Tumbling { size_ms: ms(self.time.window) },
+            (None, None) => Window::Tumbling { size_ms: millis(self.time.window) },
         };
         let columns = self.time.group_by.iter().map(|column| column.trim().to_owned());
         QueryOptions {
             time_column: time_column.to_owned(),
             window,
-            delay_ms: ms(self.time.watermark),
+            delay_ms: millis(self.time.watermark),
             group_by: columns.filter(|column| !column.is_empty()).collect(),
             aggregates: self.time.aggregates.iter().map(|text| text.as_str().into()).collect(),
         }
@@ -316,8 +316,18 @@ impl StreamingArgs {
             return Err(Error::Unsupported("--trigger must be longer than 0".into()));
         }
         self.check_topics()?;
+        if self.run.reset && self.input.start == StartArg::Committed {
+            return Err(Error::Unsupported(
+                "--reset computes all anew, so it cannot begin where the group stood: leave out \
+                 --start committed"
+                    .into(),
+            ));
+        }
         Ok(JobOptions {
-            identity: vec![("topic".to_owned(), self.input.topic.clone())],
+            identity: vec![
+                ("topic".to_owned(), self.input.topic.clone()),
+                ("unit of ts".to_owned(), format!("{:?}", self.input.ts_unit).to_lowercase()),
+            ],
             start: match self.input.start {
                 StartArg::Earliest => Start::Earliest,
                 StartArg::Latest => Start::Latest,
@@ -383,7 +393,8 @@ impl StreamingArgs {
     }
 }
 
-fn ms(length: Duration) -> i64 {
+/// A length in ms; one beyond all reason is the largest there is.
+pub(crate) fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arus_kafka::KafkaOption;
@@ -138,9 +137,9 @@ fn aside(args: &StreamingArgs, partitions: i32) -> Result<AsideTopics, Error> {
     let limit =
         KafkaOption { key: "message.max.bytes".to_owned(), value: LARGEST_ASIDE_BYTES.to_owned() };
     kafka.kafka_options.insert(0, limit);
-    let producer = CountedProducer::new(&kafka)?;
-    let patience = producer.delivery_timeout() + Duration::from_secs(5);
-    Ok(AsideTopics::new(Arc::new(producer), &args.input.topic, &late, &rejected, patience))
+    // As patient as the reading side: a broker that is away is waited for.
+    let make = || CountedProducer::with_delivery_timeout(&kafka, args.run.broker_timeout);
+    Ok(AsideTopics::new([make()?, make()?], &args.input.topic, &late, &rejected))
 }
 
 type Outputs = (Vec<Box<dyn Sink>>, Vec<Box<dyn Watcher>>, Vec<String>);
@@ -160,12 +159,12 @@ fn sinks(
             SinkArg::Database => {
                 let connecting = Store::connect(args.database.url(), args.kafka.retry_for);
                 let store = world.runtime.block_on(connecting)?;
-                let (runtime, job) = (world.runtime.clone(), args.run.job.clone());
-                Box::new(DatabaseSink::new(store, runtime, job, table.clone()))
+                Box::new(DatabaseSink::new(store, world.runtime.clone(), table.clone()))
             }
             SinkArg::Kafka => {
                 let table = OutputTable { name: args.output_topic(), ..table.clone() };
-                Box::new(KafkaSink::new(&args.kafka, partitions, table)?)
+                let patience = args.run.broker_timeout;
+                Box::new(KafkaSink::new(&args.kafka, partitions, table, patience)?)
             }
             SinkArg::Csv => Box::new(CsvSink::new(&args.output.output_dir, table.clone())?),
             SinkArg::Parquet => Box::new(ParquetSink::new(&args.output.output_dir, table.clone())?),

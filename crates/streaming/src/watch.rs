@@ -16,6 +16,8 @@ pub(crate) struct Sighting {
     pub(crate) end_offset: i64,
     /// Since when the end has been there.
     pub(crate) unchanged_since_ms: i64,
+    /// When it was last seen to be another.
+    pub(crate) other_seen_ms: Option<i64>,
     /// When the broker said so.
     pub(crate) seen_ms: i64,
 }
@@ -42,10 +44,12 @@ impl Known {
         let sighting = self.partitions.entry(partition).or_insert(Sighting {
             end_offset,
             unchanged_since_ms: now_ms,
+            other_seen_ms: None,
             seen_ms: now_ms,
         });
         if sighting.end_offset != end_offset {
             sighting.unchanged_since_ms = now_ms;
+            sighting.other_seen_ms = Some(sighting.seen_ms);
         }
         sighting.end_offset = end_offset;
         sighting.seen_ms = now_ms;
@@ -97,11 +101,19 @@ impl Watch {
     }
 }
 
+impl Sighting {
+    /// Whether the client met this end and not an earlier one: since the end was last seen to be
+    /// another.
+    pub(crate) fn is_met_at(&self, at_end_ms: Option<i64>) -> bool {
+        at_end_ms.is_some_and(|met_ms| self.other_seen_ms.is_none_or(|other_ms| met_ms > other_ms))
+    }
+}
+
 /// How a partition's silence is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Silence {
     pub(crate) next_offset: i64,
-    pub(crate) at_end: bool,
+    pub(crate) at_end_ms: Option<i64>,
     pub(crate) last_record_ms: i64,
 }
 
@@ -118,7 +130,8 @@ impl Silence {
         // then the end is not reached by counting, but the client met it and it has not moved
         // since.
         let nothing_left = sighting.end_offset <= self.next_offset
-            || (self.at_end && sighting.seen_ms - sighting.unchanged_since_ms >= timeout_ms);
+            || (sighting.is_met_at(self.at_end_ms)
+                && sighting.seen_ms - sighting.unchanged_since_ms >= timeout_ms);
         long_enough && fresh && nothing_left
     }
 }
@@ -130,11 +143,11 @@ mod tests {
     const TIMEOUT_MS: i64 = 5_000;
 
     fn silence(next_offset: i64, last_record_ms: i64) -> Silence {
-        Silence { next_offset, at_end: true, last_record_ms }
+        Silence { next_offset, at_end_ms: Some(last_record_ms), last_record_ms }
     }
 
     fn sighting(end_offset: i64, unchanged_since_ms: i64, seen_ms: i64) -> Option<Sighting> {
-        Some(Sighting { end_offset, unchanged_since_ms, seen_ms })
+        Some(Sighting { end_offset, unchanged_since_ms, other_seen_ms: None, seen_ms })
     }
 
     #[test]
@@ -166,7 +179,15 @@ mod tests {
         watch.known.lock().unwrap().note(0, 10, 2_000);
         assert_eq!(watch.of(0), sighting(10, 1_000, 2_000));
         watch.known.lock().unwrap().note(0, 11, 3_000);
-        assert_eq!(watch.of(0), sighting(11, 3_000, 3_000));
+        let changed = Sighting {
+            end_offset: 11,
+            unchanged_since_ms: 3_000,
+            other_seen_ms: Some(2_000),
+            seen_ms: 3_000,
+        };
+        assert_eq!(watch.of(0), Some(changed));
+        // The client met an end before and after: only the later one can be this.
+        assert!(!changed.is_met_at(Some(1_500)) && changed.is_met_at(Some(2_500)));
         assert_eq!(watch.of(1), None);
         assert_eq!(watch.answered_ms(), Some(3_000));
     }

@@ -3,13 +3,16 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use arus_kafka::source::{Bounds, Polled, Record};
 use arus_models::{PurchaseGenerator, PurchaseOptions};
 use arus_streaming::Error;
 use arus_streaming::aside::Why;
 use arus_streaming::job::Trigger;
 use arus_streaming::sink::OutputMode;
+use arus_streaming::source::{Log, Reader, Wake};
 use arus_window::{LateRow, Window};
 use proptest::prelude::*;
 use support::{Fault, MemoryAside, MemoryLog, MemoryTable, SteppingClock, job, options, query};
@@ -272,4 +275,73 @@ fn a_row_from_the_far_future_is_kept_and_moves_no_watermark() {
     let (record, why) = &kept[&(0, 10)];
     assert_eq!(record.payload.as_deref(), Some(&future[..]));
     assert!(format!("{why:?}").contains("100000000 s ahead of the clock"), "{why:?}");
+}
+
+/// A partition whose last offset before the end is a transaction's marker, and that goes on being
+/// written: the reader never meets the end, and never sees a record at the last offset.
+struct BusyLog;
+
+struct BusyReader {
+    next: i64,
+}
+
+const BUSY_END: i64 = 50;
+
+impl Log for BusyLog {
+    fn partitions(&self) -> Result<Vec<i32>, Error> {
+        Ok(vec![0])
+    }
+
+    fn bounds(&self, _: i32) -> Result<Bounds, Error> {
+        Ok(Bounds { low: 0, high: BUSY_END })
+    }
+
+    fn committed(&self, _: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
+        Ok(BTreeMap::new())
+    }
+
+    fn open(&self, _: &BTreeMap<i32, i64>, _: &Wake) -> Result<Vec<Box<dyn Reader>>, Error> {
+        Ok(vec![Box::new(BusyReader { next: 0 })])
+    }
+
+    fn commit(&self, next_offsets: &BTreeMap<i32, i64>, _: bool) -> Result<(), Error> {
+        assert_eq!(next_offsets[&0], BUSY_END);
+        Ok(())
+    }
+
+    fn serve(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Reader for BusyReader {
+    fn partition(&self) -> i32 {
+        0
+    }
+
+    fn poll(&mut self, _: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<Polled, Error> {
+        if self.next == BUSY_END - 1 {
+            self.next += 1; // the marker
+        }
+        let offset = self.next;
+        self.next += 1;
+        each(Record { offset, key: None, payload: Some(b"no purchase"), timestamp_ms: None });
+        Ok(Polled { records: 1, at_end: false })
+    }
+}
+
+#[test]
+fn a_run_over_what_is_there_ends_though_more_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let query = query(Window::Tumbling { size_ms: 10_000 });
+    let clock = SteppingClock::new(0);
+    let log = MemoryLog {
+        partitions: Vec::new(),
+        visible: Vec::new(),
+        chunk: 1,
+        committed: Arc::default(),
+    };
+    let mut job = job(query, options(folder.path()), log, &Arc::default(), &Arc::default(), clock);
+    job.log = Arc::new(BusyLog);
+    assert_eq!(job.run().unwrap().total.rejected, BUSY_END as u64 - 1);
 }

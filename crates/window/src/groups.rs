@@ -16,7 +16,7 @@ pub(crate) struct Groups {
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     /// How many groups there are.
     count: usize,
-    /// Whether a group got a row since the last [`Groups::settle`].
+    /// Whether a group got a row since the last [`Groups::copy_states`].
     touched: Vec<bool>,
     /// Scratch: the group of each row of the batch.
     group_of_row: Vec<usize>,

@@ -5,11 +5,11 @@
 //! no threads.
 //!
 //! ```text
-//! one per partition of the log                     one per job
-//! PartitionState::update(rows) -> late rows Coordinator::advance(watermarks) -> job watermark
-//! PartitionState::close(watermark) -> partials --> Coordinator::epoch(closed, open) -> output rows
-//! PartitionState::open_partials() -> partials --> |
-//!          \__________________ snapshot, restore ________/
+//! one per partition                            one per job
+//! PartitionState::update(rows) -> late rows    Coordinator::advance(times) -> job watermark
+//! PartitionState::close()         -> partials
+//! PartitionState::open_partials() -> partials  Coordinator::epoch(closed, open) -> rows
+//!          \______________ snapshot, restore ______________/
 //! ```
 //!
 //! A *partial* is a record batch of unfinished aggregates: window, group columns and the

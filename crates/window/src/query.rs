@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef,
 use datafusion::prelude::SessionContext;
 
 use crate::aggregate::{Aggregate, Inputs};
+use crate::window::LONGEST_MS;
 use crate::{AggregateText, Error, PartitionWatermark, Window};
 
 /// What a user chooses.
@@ -64,9 +65,9 @@ impl WindowQuery {
     ///     group_by: vec!["city".into()],
     ///     aggregates: vec!["count(*)".into(), "avg(price) as mean".into()],
     /// })?;
-    /// let columns: Vec<_> = query.output_schema().fields().iter().map(|f|
-    /// f.name().clone()).collect(); assert_eq!(columns, ["window_start", "window_end", "city",
-    /// "count", "mean"]);
+    /// let fields = query.output_schema().fields();
+    /// let columns: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+    /// assert_eq!(columns, ["window_start", "window_end", "city", "count", "mean"]);
     /// # Ok::<(), arus_window::Error>(())
     /// ```
     ///
@@ -75,9 +76,9 @@ impl WindowQuery {
     /// window cannot be.
     pub fn plan(input: &SchemaRef, options: QueryOptions) -> Result<Self, Error> {
         let window = options.window.validate()?;
-        if options.delay_ms < 0 {
+        if !(0..=LONGEST_MS).contains(&options.delay_ms) {
             return Err(Error::Window(format!(
-                "the watermark's delay must not be negative ({} ms)",
+                "the watermark's delay must be from 0 ms to 366 days, not {} ms",
                 options.delay_ms
             )));
         }

@@ -31,6 +31,9 @@ impl Span {
     }
 }
 
+/// The longest window, gap and delay: sums of a few of them and an event time never overflow.
+pub(crate) const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
+
 /// How event time is cut into windows. Lengths are in ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
@@ -60,7 +63,6 @@ impl Window {
     /// A sentence that says which length is wrong.
     pub fn validate(self) -> Result<Self, Error> {
         const MOST_WINDOWS_OF_A_ROW: i64 = 1000;
-        const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
         let check = |name: &str, length_ms: i64| match length_ms {
             1..=LONGEST_MS => Ok(()),
             _ => Err(Error::Window(format!(

@@ -41,6 +41,13 @@ impl CsvSink {
                     .to_owned(),
             ));
         }
+        if let Some(column) = table.schema.fields().iter().find(|f| f.data_type().is_nested()) {
+            return Err(Error::Unsupported(format!(
+                "a CSV file cannot hold column {}, which is {}: use --sink parquet for it",
+                column.name(),
+                column.data_type()
+            )));
+        }
         let data = folder.join(format!("{}.csv", table.name));
         let manifest_path = folder.join(format!("{}.csv.epoch", table.name));
         Ok(Self { table, data, manifest_path, manifest: None })

@@ -14,7 +14,6 @@ use crate::Error;
 pub struct DatabaseSink {
     store: Store,
     runtime: Handle,
-    job: String,
     table: TableSpec,
     mode: OutputMode,
     /// The last epoch in the database, once it was asked for.
@@ -22,23 +21,33 @@ pub struct DatabaseSink {
 }
 
 impl DatabaseSink {
-    /// A sink for the table of that name; it is made at the first call if it is absent. `job` names
-    /// the row that holds the epoch: jobs that share a database need different names.
-    pub fn new(store: Store, runtime: Handle, job: String, table: OutputTable) -> Self {
+    /// A sink for the table of that name; it is made at the first call if it is absent. The epoch
+    /// is kept under the table's name, so that two jobs cannot write to one table: the second finds
+    /// an epoch that is not its own.
+    pub fn new(store: Store, runtime: Handle, table: OutputTable) -> Self {
         let OutputTable { name, schema, key, mode } = table;
         let table = TableSpec { name, schema, key };
-        Self { store, runtime, job, table, mode, last: None }
+        Self { store, runtime, table, mode, last: None }
     }
 
     fn epoch_in_database(&mut self) -> Result<Option<u64>, Error> {
         if let Some(last) = self.last {
             return Ok(last);
         }
-        let (store, table, job) = (&self.store, &self.table, &self.job);
-        let last = self.runtime.block_on(async {
-            store.ensure_table(table).await?;
-            store.last_epoch(job).await
+        let (store, table) = (&self.store, &self.table);
+        let (last, had_table) = self.runtime.block_on(async {
+            let last = store.last_epoch(&table.name).await?;
+            let had_table = store.has_table(table).await?;
+            if had_table || last.is_none() {
+                store.ensure_table(table).await?;
+            }
+            Ok::<_, arus_store::Error>((last, had_table))
         })?;
+        if let (Some(epoch), false) = (last, had_table) {
+            let reason =
+                format!("epoch {epoch} is noted, but the table is gone, and its rows with it");
+            return Err(Error::OtherOutput { sink: self.name(), reason });
+        }
         self.last = Some(last);
         Ok(last)
     }
@@ -72,15 +81,22 @@ impl Sink for DatabaseSink {
         };
         // After a failure nobody knows what is there: the next call asks.
         self.last = None;
-        self.runtime.block_on(self.store.commit_epoch(&self.job, last, epoch, &writes))?;
+        self.runtime.block_on(self.store.commit_epoch(&self.table.name, last, epoch, &writes))?;
         self.last = Some(Some(epoch));
         Ok(())
     }
 
     fn reset(&mut self) -> Result<(), Error> {
-        // The table may have another shape; it goes, and the next call makes it anew.
         self.last = None;
-        Ok(self.runtime.block_on(self.store.reset_job(&self.job, &[&self.table]))?)
+        let (store, table) = (&self.store, &self.table);
+        Ok(self.runtime.block_on(async {
+            // A table without an epoch is a job's own only if it has the shape of one.
+            if store.last_epoch(&table.name).await?.is_none() && store.has_table(table).await? {
+                store.ensure_table(table).await?;
+            }
+            // It goes, and the next call makes it anew.
+            store.reset_job(&table.name, &[table]).await
+        })?)
     }
 }
 
@@ -112,7 +128,7 @@ mod tests {
 
         fn sink(&self, mode: OutputMode) -> DatabaseSink {
             let handle = self.runtime.handle().clone();
-            DatabaseSink::new(self.store(), handle, "job".to_owned(), table(mode))
+            DatabaseSink::new(self.store(), handle, table(mode))
         }
 
         fn rows(&self) -> RecordBatch {
@@ -175,6 +191,50 @@ mod tests {
         assert_eq!(sink.last_epoch().unwrap(), Some(1));
         commit(&mut sink, 2, &purchases(&[(30_000, "Bed", 2, 20)])).unwrap();
         assert_eq!(world.rows().num_rows(), 2);
+    }
+
+    /// A table of the sink's name that somebody else made.
+    fn foreign(world: &World) -> TableSpec {
+        let rows = purchases(&[(0, "Bed", 1, 10)]).project(&[2, 3]).unwrap();
+        let name = table(OutputMode::Append).name;
+        let key = vec![rows.schema().field(0).name().clone()];
+        let foreign = TableSpec { name, schema: rows.schema(), key };
+        world.runtime.block_on(async {
+            let store = Store::connect(&world.url, Duration::from_secs(5)).await.unwrap();
+            store.ensure_table(&foreign).await.unwrap();
+            store.write(&[TableWrite::Upsert { table: &foreign, rows: &rows }]).await.unwrap();
+        });
+        foreign
+    }
+
+    #[test]
+    fn a_table_that_is_not_ours_is_neither_written_nor_reset() {
+        let world = World::new();
+        let foreign = foreign(&world);
+        let mut sink = world.sink(OutputMode::Append);
+        sink.last_epoch().unwrap_err();
+        sink.reset().unwrap_err();
+        let store = world.store();
+        let rows = world.runtime.block_on(store.read_table(&foreign)).unwrap();
+        assert_eq!(rows.num_rows(), 1);
+    }
+
+    #[test]
+    fn a_table_that_is_gone_is_not_made_anew_in_silence() {
+        let world = World::new();
+        let mut sink = world.sink(OutputMode::Append);
+        commit(&mut sink, 1, &purchases(&[(0, "Bed", 1, 10)])).unwrap();
+        // Another table's reset drops this one's rows, but knows nothing of its epoch.
+        let OutputTable { name, schema, key, .. } = table(OutputMode::Append);
+        let spec = TableSpec { name, schema, key };
+        let store = world.store();
+        world.runtime.block_on(store.reset_job("somebody else", &[&spec])).unwrap();
+        let mut sink = world.sink(OutputMode::Append);
+        let error = sink.last_epoch().unwrap_err().to_string();
+        assert!(error.contains("epoch 1 is noted, but the table is gone"), "{error}");
+        assert!(error.contains("--reset"), "{error}");
+        sink.reset().unwrap();
+        assert_eq!(sink.last_epoch().unwrap(), None);
     }
 
     #[test]

@@ -125,7 +125,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|source| file("create the folder", path, source))
 }
 
-/// The file's length; 0 where there is none.
+/// The file's length; `None` where there is no file.
 pub(super) fn length(path: &Path) -> Result<Option<u64>, Error> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(Some(metadata.len())),

@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -46,13 +48,19 @@ pub struct KafkaSink {
 
 impl KafkaSink {
     /// A sink for the topic of the table's name; makes it with `partitions` partitions if it is
-    /// absent.
+    /// absent. A row may wait for its acknowledgement for `patience`.
     ///
     /// # Errors
     /// When no broker answers, or the topic can neither be found nor made.
-    pub fn new(kafka: &KafkaArgs, partitions: i32, table: OutputTable) -> Result<Self, Error> {
+    pub fn new(
+        kafka: &KafkaArgs,
+        partitions: i32,
+        table: OutputTable,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         ensure_topic(kafka, &TopicSpec::new(table.name.clone(), partitions))?;
-        Ok(Self { outbox: Box::new(CountedProducer::new(kafka)?), table })
+        let producer = CountedProducer::with_delivery_timeout(kafka, patience)?;
+        Ok(Self { outbox: Box::new(producer), table })
     }
 
     fn json_lines(&self, rows: &RecordBatch) -> Result<Vec<Vec<u8>>, Error> {

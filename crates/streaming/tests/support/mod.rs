@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use arrow::util::display::array_value_to_string;
 use arus_kafka::source::{Bounds, Polled, Record};
 use arus_models::{PurchaseColumns, TimestampUnit, purchase_schema};
@@ -161,6 +160,8 @@ impl Aside for MemoryAside {
         Ok(())
     }
 
+    fn turn(&self) {}
+
     fn flush(&self) -> Result<(), Error> {
         Ok(())
     }
@@ -191,10 +192,6 @@ impl Clock for SteppingClock {
 struct PurchaseDecoder(PurchaseColumns);
 
 impl Decoder for PurchaseDecoder {
-    fn schema(&self) -> SchemaRef {
-        self.0.schema()
-    }
-
     fn push(&mut self, payload: &[u8]) -> Result<i64, String> {
         self.0.push_json(payload).map_err(|invalid| invalid.to_string())
     }
