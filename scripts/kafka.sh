@@ -81,7 +81,8 @@ our_pid() {
     esac
 }
 
-# As on a cluster of a careful owner, topics do not appear by themselves.
+# As on a cluster of a careful owner, topics do not appear by themselves. Records are kept whatever
+# their timestamps: tests send purchases of 2024, which the usual seven days would remove.
 configure() {
     cat >"$dir/server.properties" <<END
 process.roles=broker,controller
@@ -92,6 +93,7 @@ advertised.listeners=PLAINTEXT://127.0.0.1:$1
 controller.listener.names=CONTROLLER
 log.dirs=$dir/data
 num.partitions=1
+log.retention.ms=-1
 auto.create.topics.enable=false
 default.replication.factor=1
 offsets.topic.replication.factor=1
