@@ -32,6 +32,13 @@ pub(crate) fn measure(events: usize, rounds: usize, clock: &dyn Clock) -> anyhow
     result
 }
 
+/// A topic and how many purchases it holds.
+#[derive(Clone, Copy)]
+struct Load {
+    topic: &'static str,
+    events: usize,
+}
+
 fn measure_in(
     folder: &Path,
     events: usize,
@@ -39,53 +46,67 @@ fn measure_in(
     clock: &dyn Clock,
 ) -> anyhow::Result<()> {
     let (_broker, brokers) = start_broker(folder)?;
-    let (_, time) = timed(clock, || {
-        run(Command::new(program("purchase-producer")?).args([
-            "--brokers",
-            &brokers,
-            "--rate",
-            "0",
-            "--start-time",
-            "2026-01-01T00:00:00Z",
-            "--late-fraction",
-            "0",
-            "--bad-fraction",
-            "0",
-            "--count",
-            &events.to_string(),
-        ]))
-    })?;
+    let many = Load { topic: "purchases", events };
+    // What a program takes to start and stop, whatever it reads.
+    let one = Load { topic: "one", events: 1 };
+    produce(&brokers, one)?;
+    let (_, time) = timed(clock, || produce(&brokers, many))?;
     println!("  producer into the broker: {}", rate(events, time));
-    let mut best = [Duration::MAX; 2];
+
+    let mut best = [[Duration::MAX; 2]; 2];
     let mut peak_kib = 0;
     for round in 0..rounds {
-        let (_, time) = timed(clock, || {
-            run(Command::new(example("count")?).args([&brokers, "purchases", &events.to_string()]))
-        })?;
-        best[0] = best[0].min(time);
-        let (peak, time) = timed(clock, || stream(folder, &brokers, round, events))?;
-        best[1] = best[1].min(time);
-        peak_kib = peak_kib.max(peak);
+        for (row, load) in [many, one].into_iter().enumerate() {
+            let (_, time) = timed(clock, || count(&brokers, load))?;
+            best[row][0] = best[row][0].min(time);
+            let name = format!("{}-{round}", load.topic);
+            let (peak, time) = timed(clock, || stream(folder, &name, &brokers, load))?;
+            best[row][1] = best[row][1].min(time);
+            peak_kib = peak_kib.max(peak);
+        }
     }
-    println!("  consumer that only counts: {}", rate(events, best[0]));
+    let [counting, streaming] = best[0];
+    let [net_counting, net_streaming] = [0, 1].map(|of| best[0][of].saturating_sub(best[1][of]));
     println!(
-        "  purchase-streaming into SQLite: {}, {:.2} of the counting consumer, peak memory {} MB",
-        rate(events, best[1]),
-        best[0].as_secs_f64() / best[1].as_secs_f64(),
-        peak_kib / 1024
+        "  whole processes: counting {}, purchase-streaming into SQLite {}, ratio {:.2}",
+        rate(events, counting),
+        rate(events, streaming),
+        counting.as_secs_f64() / streaming.as_secs_f64(),
     );
+    println!(
+        "  without start and stop: counting {}, purchase-streaming {}, ratio {:.2}",
+        rate(events, net_counting),
+        rate(events, net_streaming),
+        net_counting.as_secs_f64() / net_streaming.as_secs_f64(),
+    );
+    println!("  purchase-streaming's peak memory: {} MB", peak_kib / 1024);
     Ok(())
 }
 
+fn produce(brokers: &str, load: Load) -> anyhow::Result<()> {
+    let events = load.events.to_string();
+    let mut command = Command::new(program("purchase-producer")?);
+    command
+        .args(["--brokers", brokers, "--topic", load.topic, "--rate", "0", "--count", &events])
+        .args(["--start-time", "2026-01-01T00:00:00Z"])
+        .args(["--late-fraction", "0", "--bad-fraction", "0"]);
+    run(&mut command)
+}
+
+fn count(brokers: &str, load: Load) -> anyhow::Result<()> {
+    run(Command::new(example("count")?).args([brokers, load.topic, &load.events.to_string()]))
+}
+
 /// Runs the whole job over the topic; says the peak of its memory, KiB.
-fn stream(folder: &Path, brokers: &str, round: usize, events: usize) -> anyhow::Result<u64> {
-    let database = format!("sqlite://{}", folder.join(format!("{round}.db")).display());
+fn stream(folder: &Path, name: &str, brokers: &str, load: Load) -> anyhow::Result<u64> {
+    let database = format!("sqlite://{}", folder.join(name).with_extension("db").display());
     let summary = folder.join("summary.json");
     let mut command = Command::new(program("purchase-streaming")?);
     command
-        .args(["--brokers", brokers, "--database-url", &database, "--sink", "database"])
-        .args(["--trigger", "available-now", "--drain", "--log", "warn", "--checkpoint"])
-        .arg(folder.join(format!("checkpoint-{round}")))
+        .args(["--brokers", brokers, "--topic", load.topic, "--database-url", &database])
+        .args(["--sink", "database", "--trigger", "available-now", "--drain", "--log", "warn"])
+        .arg("--checkpoint")
+        .arg(folder.join(name))
         .arg("--summary")
         .arg(&summary)
         .stdout(Stdio::null());
@@ -101,7 +122,7 @@ fn stream(folder: &Path, brokers: &str, round: usize, events: usize) -> anyhow::
     ensure!(status.success(), "purchase-streaming failed");
     let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(summary)?)?;
     let counted = &summary["run"]["counted"];
-    ensure!(*counted == events, "purchase-streaming counted {counted} of {events}");
+    ensure!(*counted == load.events, "purchase-streaming counted {counted} of {}", load.events);
     Ok(peak)
 }
 

@@ -105,6 +105,9 @@ impl Source {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error");
         for (key, value) in [
+            // A broker has one fetch of a client at a time. One that waits for records at the end of
+            // some partitions keeps the others waiting too, whose queues were full when it was sent.
+            ("fetch.wait.max.ms", "50"),
             // A full queue must not pause the fetching for the default of a whole second.
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),
