@@ -64,7 +64,9 @@ impl World {
             let origin = kept.get(&(partition, offset)).expect("it came from the topic");
             assert_eq!(record.payload, origin.payload, "{partition}:{offset}");
             assert_eq!(record.key, origin.key, "{partition}:{offset}");
-            assert_eq!(record.timestamp_ms, origin.timestamp_ms, "{partition}:{offset}");
+            let timestamp = origin.timestamp_ms.map(|ms| ms.to_string().into_bytes());
+            let kept = record.header("arus.timestamp_ms");
+            assert_eq!(kept, timestamp.as_deref(), "{partition}:{offset}");
             found.entry((partition, offset)).or_default().push(record);
         }
         found

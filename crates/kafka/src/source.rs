@@ -108,6 +108,8 @@ impl Source {
             // A broker has one fetch of a client at a time. One that waits for records at the end of
             // some partitions keeps the others waiting too, whose queues were full when it was sent.
             ("fetch.wait.max.ms", "50"),
+            // Little at a time, since what one fetch brings lies in memory beyond the limits above.
+            ("fetch.message.max.bytes", "524288"),
             // A full queue must not pause the fetching for the default of a whole second.
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),

@@ -1,6 +1,6 @@
-//! Records that are set aside: late ones and rejected ones. Each is kept whole (key, value and
-//! timestamp as they came), with the reason in its headers, so that it can be looked at, mended and
-//! sent again.
+//! Records that are set aside: late ones and rejected ones. Each is kept whole (key and value as
+//! they came), with its timestamp and the reason in its headers, so that it can be looked at, mended
+//! and sent again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -104,6 +104,9 @@ impl Aside for AsideTopics {
             ("arus.partition", partition.to_string()),
             ("arus.offset", record.offset.to_string()),
         ];
+        if let Some(timestamp_ms) = record.timestamp_ms {
+            headers.push(("arus.timestamp_ms", timestamp_ms.to_string()));
+        }
         let topic = match why {
             Why::Late(late) => {
                 let spans: Vec<String> = late

@@ -130,6 +130,9 @@ fn aside(args: &StreamingArgs, partitions: i32) -> Result<AsideTopics, Error> {
     for topic in [&late, &rejected] {
         let mut spec = TopicSpec::new(topic.clone(), partitions);
         spec.configs.push(("max.message.bytes".to_owned(), LARGEST_ASIDE_BYTES.to_owned()));
+        // Kafka deletes by a record's timestamp. That of a late record is its event time, which may be
+        // long ago: it is to be kept for as long as the topic keeps records from now on.
+        spec.configs.push(("message.timestamp.type".to_owned(), "LogAppendTime".to_owned()));
         ensure_topic(&args.kafka, &spec)?;
     }
     let mut kafka = args.kafka.clone();

@@ -113,11 +113,14 @@ fn a_checkpoint_folder_that_cannot_be_is_named() {
 
 /// Runs a job that meets a full disk at work, then one that does not; gives what the first said.
 fn meet_a_full_disk(world: &World, job: impl Fn(Program) -> Program, kib: u32) -> String {
-    let producer = world.producer().with("--rate", 5_000).with("--out-of-order", "0s").start();
-    wait_until("the topic", LIMIT, || read_topic(&world.kafka(), world.topic()).ok());
+    // The job is there first: its epochs, and so its checkpoints, are small.
+    world.make_topic(4);
     // No log, which is a file too.
     let job = |program: Program| job(program).with("--log", "error");
     let full = job(world.streaming().with("--trigger", "50ms")).with_largest_file(kib).start();
+    let lock = world.path("checkpoint").join("lock");
+    wait_until("the job at work", LIMIT, || lock.exists().then_some(()));
+    let producer = world.producer().with("--rate", 5_000).with("--out-of-order", "0s").start();
     let sentence = full.finished(LIMIT).sentence();
     let _ = producer.finished(LIMIT).well();
     let _ = job(world.draining()).run().well();
