@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use arus_kafka::inspect::read_topic;
 use arus_runtime::clock::{Clock, SystemClock};
 use arus_tests::judge::Question;
 use arus_tests::process::Program;
