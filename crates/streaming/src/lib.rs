@@ -2,7 +2,7 @@
 //!
 //! A program brings a [`decode::Decoder`] for its records and a planned
 //! [`arus_window::WindowQuery`]; this crate brings the rest. Read [`job`] first, then
-//! [`epoch`](job) and [`checkpoint`].
+//! [`checkpoint`].
 
 pub mod aside;
 pub mod checkpoint;

@@ -48,6 +48,9 @@ pub enum Error {
     #[error("rows cannot be computed: {0}")]
     Arrow(#[from] ArrowError),
     /// DataFusion's word.
-    #[error("rows cannot be aggregated: {0}")]
+    #[error(
+        "an aggregate cannot be computed: {0}; guard its expression, as in nullif(x, 0) or \
+         try_cast(x as bigint), and start the job again with --reset"
+    )]
     DataFusion(#[from] DataFusionError),
 }
