@@ -1,0 +1,1 @@
+//! When a batch job is due, and what became of each run.
