@@ -328,11 +328,12 @@ impl Run {
             .iter()
             .map(|lane| PartitionTime {
                 watermark_ms: lane.state.watermark_ms(),
-                // A run over what is there does not wait for a partition that has nothing.
-                idle: self.is_idle(job, lane)
-                    || (last && lane.is_done() && lane.state.watermark_ms().is_none()),
+                idle: self.is_idle(job, lane),
             })
             .collect();
+        if last && !job.options.drain {
+            tell_who_holds(lanes, &times);
+        }
         self.coordinator.advance(times.iter().copied());
         // Never beyond the last open window: then a clock that jumps, or input that is older than
         // now, costs no row of a later window.
@@ -449,5 +450,24 @@ impl Run {
             epoch_duration: self.epoch_duration,
             open,
         })
+    }
+}
+
+/// A run may be over before a partition without a record has been silent for long enough. It holds
+/// all windows open then, as it must: were it passed over, the same log read in one run or in two
+/// would give different rows. Whoever waits for those rows is told.
+fn tell_who_holds(lanes: &[MutexGuard<'_, Lane>], times: &[PartitionTime]) {
+    let holds = |time: &PartitionTime| !time.idle && time.watermark_ms.is_none();
+    let silent: Vec<i32> = lanes
+        .iter()
+        .zip(times)
+        .filter_map(|(lane, time)| holds(time).then_some(lane.partition))
+        .collect();
+    if !silent.is_empty() && silent.len() < lanes.len() {
+        tracing::warn!(
+            partitions = ?silent,
+            "partitions without records hold the windows open: --drain closes them, or a later run, \
+             once they have been silent for --idle-timeout"
+        );
     }
 }

@@ -156,6 +156,23 @@ proptest! {
     }
 }
 
+/// A first run that finds a partition empty must not pass it over: its row, read by the second run,
+/// would be late for windows that one run over the whole log gives it to.
+#[test]
+fn a_partition_that_is_empty_at_the_first_run_loses_no_row() {
+    let first = Run { tenths: 8, threads: 1, chunk: 1, step_ms: 0, fault: None };
+    let plan = Plan {
+        seed: 1_051_544_078_790_288,
+        counts: vec![63, 1],
+        window: Window::Session { gap_ms: 300 },
+        mode: OutputMode::Append,
+        runs: vec![first],
+    };
+    let (whole, cut) = (run(&plan, &[]), run(&plan, &plan.runs));
+    assert_eq!(cut.totals, whole.totals);
+    assert_eq!(cut.rows, whole.rows);
+}
+
 fn simple_plan() -> Plan {
     Plan {
         seed: 7,
