@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arus_models::{PurchaseColumns, TimestampUnit};
-use arus_streaming::decode::Decoder;
+use arus_streaming::decode::{Decoder, NO_VALUE, Record};
 use arus_streaming::options::TimeUnitArg;
 
 struct PurchaseDecoder(PurchaseColumns);
@@ -18,7 +18,8 @@ pub(crate) fn new(unit: TimeUnitArg, columns: &[String]) -> Box<dyn Decoder> {
 }
 
 impl Decoder for PurchaseDecoder {
-    fn push(&mut self, payload: &[u8]) -> Result<i64, String> {
+    fn push(&mut self, record: &Record<'_>) -> Result<i64, String> {
+        let payload = record.payload.ok_or(NO_VALUE)?;
         self.0.push_json(payload).map_err(|invalid| invalid.to_string())
     }
 

@@ -3,20 +3,17 @@
 mod decoder;
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
-use arus_runtime::clock::SystemClock;
 use arus_runtime::exit;
 use arus_runtime::logging::LogArgs;
 use arus_runtime::metrics::MetricsArgs;
 use arus_runtime::number::group_digits;
-use arus_runtime::shutdown::on_signals;
 use arus_streaming::options::{Defaults, StreamingArgs};
-use arus_streaming::program::{Program, World, run};
+use arus_streaming::program::{World, start_log};
 use arus_streaming::progress::Progress;
+use arus_streaming::window_program::{WindowProgram, run};
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 const DEFAULTS: Defaults = Defaults {
@@ -61,47 +58,21 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {
-    start_log(args)?;
+    let live = args.streaming.output.is_live(std::io::stdout().is_terminal());
+    start_log(&args.log, &args.streaming.run.job, live)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let guard = runtime.enter();
-    let shutdown = on_signals()?;
-    if let Some(address) = args.metrics.serve()? {
-        tracing::info!(%address, "metrics at /metrics");
-    }
-    // After the recorder is there: before, the descriptions would go nowhere.
-    arus_streaming::metrics::describe();
-    drop(guard);
-    let program = Program {
+    let world = World::real(&runtime, &args.metrics)?;
+    let program = WindowProgram {
         schema: arus_models::purchase_schema(),
         time_column: "ts",
         new_decoder: decoder::new,
     };
-    let world = World {
-        clock: Arc::new(SystemClock::new()),
-        shutdown,
-        runtime: runtime.handle().clone(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        terminal: std::io::stdout().is_terminal(),
-    };
-    let progress = run(&args.streaming, &program, world)?;
-    report(&progress);
+    report(&run(&args.streaming, &program, world)?);
     Ok(())
-}
-
-/// Logs go to standard error, unless the live view has the terminal.
-fn start_log(args: &Args) -> anyhow::Result<()> {
-    let live = args.streaming.output.is_live(std::io::stdout().is_terminal());
-    if !(live && std::io::stderr().is_terminal()) {
-        return Ok(args.log.init()?);
-    }
-    let folder = Path::new(".arus/logs");
-    std::fs::create_dir_all(folder).context("cannot make .arus/logs")?;
-    let file = folder.join(format!("{}.log", args.streaming.run.job));
-    Ok(args.log.init_to_file(&file)?)
 }
 
 /// The closing line.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arus_runtime::clock::{Clock, SystemClock};
+use arus_streaming::operator::TableRows;
 use arus_streaming::progress::{PartitionProgress, Progress, Totals};
 use arus_streaming::sink::dashboard::{Dashboard, DashboardOptions};
 use arus_streaming::sink::{EpochOutput, OutputMode, OutputTable};
@@ -126,7 +127,7 @@ fn main() -> Result<(), arus_streaming::Error> {
         let now = progress(epoch, &clock, started_ms, totals);
         while closed_until + WINDOW_MS <= now.watermark_ms.unwrap_or(0) {
             let closed = rows(&[closed_until], now.wall_ms);
-            sink.commit(EpochOutput { epoch, rows: &closed })?;
+            sink.commit(EpochOutput { epoch, tables: &[TableRows::new(closed.clone())] })?;
             closed_until += WINDOW_MS;
         }
         watcher.progress(&now);

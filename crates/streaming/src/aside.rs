@@ -74,25 +74,25 @@ pub struct AsideTopics {
     /// Which of the two takes records now.
     current: AtomicUsize,
     source_topic: String,
-    late_topic: String,
+    late_topic: Option<String>,
     rejected_topic: String,
 }
 
 impl AsideTopics {
-    /// Sets late records of `source_topic` aside in one topic, rejected ones in another. The two
-    /// producers are alike.
+    /// Sets late records of `source_topic` aside in one topic (if there is one: without it they are
+    /// kept with the rejected), rejected ones in another. The two producers are alike.
     pub fn new(
         producers: [CountedProducer; 2],
         source_topic: &str,
-        late_topic: &str,
-        rejected_topic: &str,
+        late_topic: Option<String>,
+        rejected_topic: String,
     ) -> Self {
         Self {
             producers,
             current: AtomicUsize::new(0),
             source_topic: source_topic.to_owned(),
-            late_topic: late_topic.to_owned(),
-            rejected_topic: rejected_topic.to_owned(),
+            late_topic,
+            rejected_topic,
         }
     }
 }
@@ -119,7 +119,7 @@ impl Aside for AsideTopics {
                 headers.push(("arus.lateness_ms", late.lateness_ms().to_string()));
                 headers.push(("arus.missed_windows", spans.join(",")));
                 headers.push(("arus.counted", late.counted.to_string()));
-                &self.late_topic
+                self.late_topic.as_ref().unwrap_or(&self.rejected_topic)
             }
             Why::Rejected(reason) => {
                 headers.push(("arus.reason", reason));
@@ -151,7 +151,10 @@ impl Aside for AsideTopics {
             return Ok(());
         }
         Err(Error::NotKept {
-            topics: format!("{} and {}", self.late_topic, self.rejected_topic),
+            topics: match &self.late_topic {
+                Some(late_topic) => format!("{late_topic} and {}", self.rejected_topic),
+                None => self.rejected_topic.clone(),
+            },
             unacknowledged: counts.sent - counts.acknowledged,
             reason: counts
                 .first_error

@@ -5,11 +5,16 @@
 //! from here, and then the job goes on. A file is written under a temporary name, synced, renamed,
 //! and its folder synced: it is there whole or not at all.
 //!
+//! State that is large and changes little is not written anew with every epoch: a file may hold the
+//! changes since the epoch before, and says which file its chain begins with (its *base*), as in a
+//! log-structured store. Files that a chain needs are kept.
+//!
 //! ```text
-//! "ARUSCKP1" | header length u32 | header JSON | record batches as Arrow IPC streams | CRC-32 of
+//! "ARUSCKP2" | header length u32 | header JSON | record batches as Arrow IPC streams | CRC-32 of
 //! all before
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -20,17 +25,18 @@ use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::operator::{Saved, TableRows};
 use crate::progress::Totals;
 
-const MAGIC: &[u8; 8] = b"ARUSCKP1";
+const MAGIC: &[u8; 8] = b"ARUSCKP2";
 
 /// One partition in a checkpoint.
 #[derive(Clone, Debug)]
 pub struct PartitionCheckpoint {
     /// Offset, watermark and silence.
     pub position: Position,
-    /// The open windows.
-    pub open: RecordBatch,
+    /// The operator's state.
+    pub saved: Saved,
 }
 
 /// Where a partition stands.
@@ -58,6 +64,9 @@ pub struct Identity {
 pub struct Checkpoint {
     /// The epoch's number, from 1.
     pub epoch: u64,
+    /// The last epoch whose file holds all of the partitions' state; the files after it, up to this
+    /// one, hold changes.
+    pub base: u64,
     /// What the state is of.
     pub identity: Identity,
     /// Rows by their fate since the job's first start.
@@ -66,23 +75,34 @@ pub struct Checkpoint {
     pub watermark_ms: Option<i64>,
     /// The partitions, by number.
     pub partitions: Vec<PartitionCheckpoint>,
-    /// Session parts that wait for others.
-    pub waiting: RecordBatch,
-    /// In complete mode: the rows of closed windows.
-    pub closed: RecordBatch,
-    /// The epoch's own output rows, for a sink that lacks them.
-    pub output: RecordBatch,
+    /// The job's own state.
+    pub job: Saved,
+    /// The epoch's own output, for a sink that lacks it; one per output table.
+    pub output: Vec<TableRows>,
+}
+
+/// What a restart goes on from.
+#[derive(Debug)]
+pub struct Restored {
+    /// The newest checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Each partition's state from the base on, in the order of epochs.
+    pub chains: BTreeMap<i32, Vec<Saved>>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Header {
     epoch: u64,
+    base: u64,
     identity: Identity,
     totals: Totals,
     watermark_ms: Option<i64>,
     positions: Vec<Position>,
-    /// Lengths of the batches, bytes: waiting, closed, output, then one per partition.
-    batches: Vec<u64>,
+    /// Lengths of the batches, bytes: the job's own, each table's rows and deleted keys, then each
+    /// partition's.
+    job: Vec<u64>,
+    output: Vec<[u64; 2]>,
+    partitions: Vec<Vec<u64>>,
 }
 
 /// A folder of checkpoints, held by one process at a time.
@@ -116,17 +136,16 @@ impl CheckpointFolder {
         &self.folder
     }
 
-    /// The newest checkpoint that is whole; one that is not (a disk that lost what it said was
-    /// synced) is passed over with a warning, and the sinks' epochs decide whether the one before
-    /// will do.
+    /// The newest checkpoint that is whole, with all files that it builds on; one that is not (a
+    /// disk that lost what it said was synced) is passed over with a warning, and the sinks' epochs
+    /// decide whether the one before will do.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn latest(&self) -> Result<Option<Checkpoint>, Error> {
-        for (_, path) in self.files()?.into_iter().rev() {
-            let bytes = fs::read(&path).map_err(failed("read", &path))?;
-            match decode(&bytes) {
-                Ok(checkpoint) => return Ok(Some(checkpoint)),
+    pub fn latest(&self) -> Result<Option<Restored>, Error> {
+        for (epoch, path) in self.files()?.into_iter().rev() {
+            match self.restore(epoch)? {
+                Ok(restored) => return Ok(Some(restored)),
                 Err(reason) => {
                     tracing::warn!(file = %path.display(), reason, "checkpoint is damaged")
                 }
@@ -135,30 +154,65 @@ impl CheckpointFolder {
         Ok(None)
     }
 
+    fn restore(&self, epoch: u64) -> Result<Result<Restored, String>, Error> {
+        let newest = match self.read(epoch)? {
+            Ok(checkpoint) => checkpoint,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut chains: BTreeMap<i32, Vec<Saved>> = BTreeMap::new();
+        let mut add = |checkpoint: &Checkpoint| {
+            for part in &checkpoint.partitions {
+                chains.entry(part.position.partition).or_default().push(part.saved.clone());
+            }
+        };
+        for earlier in newest.base..epoch {
+            match self.read(earlier)? {
+                Ok(checkpoint) => add(&checkpoint),
+                Err(reason) => {
+                    return Ok(Err(format!("epoch {earlier}, which it needs: {reason}")));
+                }
+            }
+        }
+        add(&newest);
+        Ok(Ok(Restored { checkpoint: newest, chains }))
+    }
+
+    fn read(&self, epoch: u64) -> Result<Result<Checkpoint, String>, Error> {
+        let path = self.file(epoch);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(decode(&bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Err("the file is gone".into()))
+            }
+            Err(source) => Err(failed("read", &path)(source)),
+        }
+    }
+
     /// Makes a checkpoint durable.
     ///
     /// # Errors
     /// When it cannot be written: disk full, folder gone.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        let bytes = encode(checkpoint)?;
+        let parts = encode(checkpoint)?;
         let path = self.file(checkpoint.epoch);
         let temporary = path.with_extension("tmp");
         let mut file = File::create(&temporary).map_err(failed("write", &temporary))?;
-        file.write_all(&bytes).map_err(failed("write", &temporary))?;
+        for part in parts {
+            file.write_all(&part).map_err(failed("write", &temporary))?;
+        }
         file.sync_all().map_err(failed("sync", &temporary))?;
         fs::rename(&temporary, &path).map_err(failed("rename", &temporary))?;
         let folder = File::open(&self.folder).map_err(failed("open", &self.folder))?;
         folder.sync_all().map_err(failed("sync", &self.folder))
     }
 
-    /// Removes the checkpoints before the one before `epoch`: that one stays for the case that
-    /// `epoch`'s is damaged.
+    /// Removes the files of epochs before `needed`.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn prune(&self, epoch: u64) -> Result<(), Error> {
+    pub fn prune(&self, needed: u64) -> Result<(), Error> {
         for (found, path) in self.files()? {
-            if found + 1 < epoch {
+            if found < needed {
                 fs::remove_file(&path).map_err(failed("remove", &path))?;
             }
         }
@@ -202,33 +256,44 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> E
     move |source| Error::File { action, path, source }
 }
 
-fn encode(checkpoint: &Checkpoint) -> Result<Vec<u8>, Error> {
+/// The file's bytes, in parts: a large state is not copied once more to put them together.
+fn encode(checkpoint: &Checkpoint) -> Result<Vec<Vec<u8>>, Error> {
     let mut body = Vec::new();
-    let mut batches = Vec::new();
-    let partitions = checkpoint.partitions.iter().map(|partition| &partition.open);
-    let own = [&checkpoint.waiting, &checkpoint.closed, &checkpoint.output];
-    for batch in own.into_iter().chain(partitions) {
+    let mut put = |batch: &RecordBatch| {
         let before = body.len();
         write_batch(batch, &mut body)?;
-        batches.push((body.len() - before) as u64);
+        Ok::<u64, Error>((body.len() - before) as u64)
+    };
+    let job = checkpoint.job.batches.iter().map(&mut put).collect::<Result<_, _>>()?;
+    let mut output = Vec::new();
+    for table in &checkpoint.output {
+        output.push([put(&table.rows)?, put(&table.deleted)?]);
+    }
+    let mut partitions = Vec::new();
+    for part in &checkpoint.partitions {
+        partitions.push(part.saved.batches.iter().map(&mut put).collect::<Result<_, _>>()?);
     }
     let header = Header {
         epoch: checkpoint.epoch,
+        base: checkpoint.base,
         identity: checkpoint.identity.clone(),
         totals: checkpoint.totals,
         watermark_ms: checkpoint.watermark_ms,
         positions: checkpoint.partitions.iter().map(|partition| partition.position).collect(),
-        batches,
+        job,
+        output,
+        partitions,
     };
     let header = serde_json::to_vec(&header)
         .map_err(|error| Error::Checkpoint(format!("the checkpoint cannot be encoded: {error}")))?;
-    let mut bytes = Vec::with_capacity(MAGIC.len() + 4 + header.len() + body.len() + 4);
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&header);
-    bytes.extend_from_slice(&body);
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    Ok(bytes)
+    let mut parts =
+        vec![MAGIC.to_vec(), (header.len() as u32).to_le_bytes().to_vec(), header, body];
+    let mut crc = crc32fast::Hasher::new();
+    for part in &parts {
+        crc.update(part);
+    }
+    parts.push(crc.finalize().to_le_bytes().to_vec());
+    Ok(parts)
 }
 
 fn write_batch(batch: &RecordBatch, into: &mut Vec<u8>) -> Result<(), Error> {
@@ -251,28 +316,30 @@ fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
         content.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("it is cut short")?;
     let header: Header = serde_json::from_slice(header).map_err(|error| error.to_string())?;
     let mut body = body;
-    let mut batches = Vec::with_capacity(header.batches.len());
-    for length in &header.batches {
-        let (batch, rest) = body.split_at_checked(*length as usize).ok_or("it is cut short")?;
-        batches.push(read_batch(batch)?);
+    let mut next = |length: u64| {
+        let (batch, rest) = body.split_at_checked(length as usize).ok_or("it is cut short")?;
         body = rest;
+        read_batch(batch)
+    };
+    let batches = header.job.into_iter().map(&mut next).collect::<Result<_, String>>()?;
+    let job = Saved { batches };
+    let mut output = Vec::new();
+    for [rows, deleted] in header.output {
+        output.push(TableRows { rows: next(rows)?, deleted: next(deleted)? });
     }
-    let mut batches = batches.into_iter();
-    let mut next = || batches.next().ok_or("a batch is missing");
-    let (waiting, closed, output) = (next()?, next()?, next()?);
-    let partitions = header
-        .positions
-        .into_iter()
-        .map(|position| Ok(PartitionCheckpoint { position, open: next()? }))
-        .collect::<Result<_, String>>()?;
+    let mut partitions = Vec::new();
+    for (position, lengths) in header.positions.into_iter().zip(header.partitions) {
+        let batches = lengths.into_iter().map(&mut next).collect::<Result<_, String>>()?;
+        partitions.push(PartitionCheckpoint { position, saved: Saved { batches } });
+    }
     Ok(Checkpoint {
         epoch: header.epoch,
+        base: header.base,
         identity: header.identity,
         totals: header.totals,
         watermark_ms: header.watermark_ms,
         partitions,
-        waiting,
-        closed,
+        job,
         output,
     })
 }

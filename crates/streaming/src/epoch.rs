@@ -1,18 +1,19 @@
 //! What a running job keeps from one epoch to the next, and how an epoch is made.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use arus_window::{
-    Coordinator, CoordinatorSnapshot, PartitionSnapshot, PartitionState, PartitionTime,
-};
+use arus_window::PartitionTime;
 
 use crate::Error;
-use crate::checkpoint::{Checkpoint, CheckpointFolder, Identity, PartitionCheckpoint, Position};
+use crate::checkpoint::{
+    Checkpoint, CheckpointFolder, Identity, PartitionCheckpoint, Position, Restored,
+};
 use crate::job::{Job, Start, Trigger};
 use crate::lane::{Lane, LaneShared};
+use crate::operator::{self, Extent, Operator, Partition};
 use crate::options::millis;
 use crate::progress::{PartitionProgress, Progress, Totals};
 use crate::recovery::{note_delivered, recover, reset};
@@ -24,17 +25,18 @@ use crate::worker::Lanes;
 const DRAIN_TIMEOUT_MS: i64 = 30_000;
 
 /// A job at work.
-pub(crate) struct Run {
+pub(crate) struct Run<O: Operator> {
     folder: CheckpointFolder,
     identity: Identity,
-    coordinator: Coordinator,
-    lanes: Arc<Lanes>,
+    lanes: Arc<Lanes<O::Partition>>,
     shared: Arc<LaneShared>,
     watch: Arc<Watch>,
-    /// The last committed epoch.
+    /// The last committed epoch, and the one that its checkpoint's chain begins with.
     epoch: u64,
+    base: u64,
     /// Totals when this process started, and when the lanes did.
     process_base: Option<Totals>,
+    tallies_base: Option<Tallies>,
     lanes_base: Totals,
     /// Rows read at the last committed epoch.
     read_at_epoch: u64,
@@ -47,43 +49,46 @@ pub(crate) struct Run {
     opened_ms: i64,
     reported: (i64, u64),
     rate: f64,
-    open: Vec<RecordBatch>,
+    /// What the last cut took, if a watcher wants to see what is open.
+    taken: Option<O::Taken>,
     open_windows: usize,
     closed_windows: u64,
     epoch_duration: Duration,
 }
 
+/// What an operator counts, by name.
+type Tallies = BTreeMap<&'static str, u64>;
+
 /// What the lanes hold at a cut.
-struct Cut {
-    closed: Vec<RecordBatch>,
+struct Cut<T> {
+    taken: T,
+    extent: Extent,
     partitions: Vec<PartitionCheckpoint>,
     newest_events_ms: Vec<i64>,
     read: u64,
     totals: Totals,
 }
 
-impl Run {
-    pub(crate) fn new(job: &mut Job, folder: CheckpointFolder) -> Result<Self, Error> {
+impl<O: Operator> Run<O> {
+    pub(crate) fn new(job: &Job<O>, folder: CheckpointFolder) -> Self {
         let mut lines = job.options.identity.clone();
-        lines.extend(job.query.description());
-        lines.push(("output mode".to_owned(), format!("{:?}", job.options.mode).to_lowercase()));
-        let coordinator = Coordinator::new(Arc::clone(&job.query), job.options.mode)?;
+        lines.extend(job.operator.description());
         let shared = Arc::new(LaneShared::new(
-            Arc::clone(&job.query),
             Arc::clone(&job.aside),
             Arc::clone(&job.clock),
             millis(job.options.max_skew),
         ));
         let started_ms = shared.monotonic_ms();
-        Ok(Self {
+        Self {
             folder,
             identity: Identity { lines },
-            coordinator,
             lanes: Arc::default(),
             shared,
             watch: Arc::default(),
             epoch: 0,
+            base: 0,
             process_base: None,
+            tallies_base: None,
             lanes_base: Totals::default(),
             read_at_epoch: 0,
             stopping_since_ms: None,
@@ -92,14 +97,14 @@ impl Run {
             opened_ms: started_ms,
             reported: (started_ms, 0),
             rate: 0.0,
-            open: Vec::new(),
+            taken: None,
             open_windows: 0,
             closed_windows: 0,
             epoch_duration: Duration::ZERO,
-        })
+        }
     }
 
-    pub(crate) fn lanes(&self) -> Arc<Lanes> {
+    pub(crate) fn lanes(&self) -> Arc<Lanes<O::Partition>> {
         Arc::clone(&self.lanes)
     }
 
@@ -113,41 +118,40 @@ impl Run {
 
     /// Makes the lanes from the last checkpoint, or for a new start, and says where each begins to
     /// read.
-    pub(crate) fn recover_lanes(&mut self, job: &mut Job) -> Result<BTreeMap<i32, i64>, Error> {
-        let checkpoint = recover(&self.folder, &self.identity, &mut job.sinks)?;
+    pub(crate) fn recover_lanes(&mut self, job: &mut Job<O>) -> Result<BTreeMap<i32, i64>, Error> {
+        let restored = recover(&self.folder, &self.identity, &mut job.sinks)?;
         let partitions = job.log.partitions()?;
-        let mut offsets = self.start_offsets(job, &partitions, checkpoint.as_ref())?;
+        let checkpoint = restored.as_ref().map(|restored| &restored.checkpoint);
+        let mut offsets = self.start_offsets(job, &partitions, checkpoint)?;
         let now_ms = self.shared.monotonic_ms();
         let wall_ms = job.clock.wall_ms();
         let mut lanes = Lanes::new();
-        let mut saved = BTreeMap::new();
-        if let Some(checkpoint) = checkpoint {
+        let (mut saved, mut chains) = (BTreeMap::new(), BTreeMap::new());
+        if let Some(Restored { checkpoint, chains: found }) = restored {
             self.epoch = checkpoint.epoch;
+            self.base = checkpoint.base;
             self.lanes_base = checkpoint.totals;
-            let snapshot = CoordinatorSnapshot {
-                watermark_ms: checkpoint.watermark_ms,
-                waiting: checkpoint.waiting,
-                closed: checkpoint.closed,
-            };
-            self.coordinator =
-                Coordinator::restore(Arc::clone(&job.query), job.options.mode, snapshot)?;
-            saved = checkpoint.partitions.into_iter().map(|p| (p.position.partition, p)).collect();
+            job.operator.restore(checkpoint.watermark_ms, checkpoint.job)?;
+            let positions = checkpoint.partitions.into_iter().map(|part| part.position);
+            saved = positions.map(|position| (position.partition, position)).collect();
+            chains = found;
         }
         self.process_base.get_or_insert(self.lanes_base);
         self.reported.1 = self.lanes_base.read;
         self.read_at_epoch = self.lanes_base.read;
-        self.shared.close_up_to(self.coordinator.watermark_ms());
+        self.shared.close_up_to(job.operator.watermark_ms());
         for partition in partitions {
             let (state, last_record_ms) = match saved.remove(&partition) {
-                None => (PartitionState::new(Arc::clone(&job.query)), now_ms),
-                Some(PartitionCheckpoint { position, open }) => {
+                None => (job.operator.partition()?, now_ms),
+                Some(position) => {
                     offsets.insert(partition, position.next_offset);
-                    let snapshot = PartitionSnapshot { largest_ms: position.largest_ms, open };
+                    let chain = chains.remove(&partition).unwrap_or_default();
                     let silent_ms = (wall_ms - position.last_record_wall_ms).max(0);
-                    (PartitionState::restore(Arc::clone(&job.query), snapshot)?, now_ms - silent_ms)
+                    let state = job.operator.restore_partition(position.largest_ms, chain)?;
+                    (state, now_ms - silent_ms)
                 }
             };
-            let decoder = (job.new_decoder)(&job.query.columns_read());
+            let decoder = (job.new_decoder)(&job.operator.columns_read());
             let lane = Lane::new(partition, offsets[&partition], state, decoder, last_record_ms);
             lanes.insert(partition, Mutex::new(lane));
         }
@@ -158,6 +162,7 @@ impl Run {
                 self.folder.path().display()
             )));
         }
+        self.tallies_base.get_or_insert_with(|| tallies(lanes.values().map(|l| l.lock().unwrap())));
         if !matches!(job.options.trigger, Trigger::Every(_)) {
             for (&partition, lane) in &lanes {
                 lane.lock().unwrap().stop_at = Some(job.log.bounds(partition)?.high);
@@ -173,7 +178,7 @@ impl Run {
     /// after the checkpoint is new, and all of it is read.
     fn start_offsets(
         &self,
-        job: &Job,
+        job: &Job<O>,
         partitions: &[i32],
         checkpoint: Option<&Checkpoint>,
     ) -> Result<BTreeMap<i32, i64>, Error> {
@@ -200,7 +205,7 @@ impl Run {
 
     /// A shutdown was asked for: from now on only what is there already is read (with drain), or
     /// nothing more.
-    pub(crate) fn stop(&mut self, job: &Job) -> Result<(), Error> {
+    pub(crate) fn stop(&mut self, job: &Job<O>) -> Result<(), Error> {
         let now_ms = self.shared.monotonic_ms();
         self.stopping_since_ms = Some(now_ms);
         self.drained = (0, now_ms);
@@ -249,7 +254,7 @@ impl Run {
     }
 
     /// Gives up when the broker has been away for too long.
-    pub(crate) fn check_broker(&self, job: &Job) -> Result<(), Error> {
+    pub(crate) fn check_broker(&self, job: &Job<O>) -> Result<(), Error> {
         let answered_ms = self.watch.answered_ms().unwrap_or(self.opened_ms);
         let away_ms = self.shared.monotonic_ms() - answered_ms;
         if away_ms <= millis(job.options.broker_timeout) {
@@ -259,13 +264,13 @@ impl Run {
     }
 
     /// Forgets checkpoints and output.
-    pub(crate) fn reset(&mut self, job: &mut Job) -> Result<(), Error> {
+    pub(crate) fn reset(&mut self, job: &mut Job<O>) -> Result<(), Error> {
         reset(&self.folder, &mut job.sinks)
     }
 
     /// Cuts an epoch and makes it durable, if anything happened since the last one. The last epoch
     /// of a run closes all windows if the job drains, and waits for the broker to take its offsets.
-    pub(crate) fn epoch(&mut self, job: &mut Job, last: bool) -> Result<(), Error> {
+    pub(crate) fn epoch(&mut self, job: &mut Job<O>, last: bool) -> Result<(), Error> {
         let started = job.clock.monotonic();
         if last && !matches!(job.options.trigger, Trigger::Every(_)) {
             // The run was too short for the watch to have looked.
@@ -286,44 +291,46 @@ impl Run {
         Ok(())
     }
 
-    /// Takes what has closed out of the lanes and copies what is open; `None` if nothing happened.
-    fn cut(&mut self, job: &Job, last: bool) -> Result<Option<Cut>, Error> {
+    /// Takes an epoch out of the lanes; `None` if nothing happened.
+    fn cut(&mut self, job: &mut Job<O>, last: bool) -> Result<Option<Cut<O::Taken>>, Error> {
         let lanes = self.lanes();
-        let mut lanes: Vec<MutexGuard<'_, Lane>> =
+        let mut lanes: Vec<MutexGuard<'_, Lane<O::Partition>>> =
             lanes.values().map(|lane| lane.lock().unwrap()).collect();
         self.advance_watermark(job, &lanes, last);
-        let watermark_ms = self.coordinator.watermark_ms();
-        self.shared.close_up_to(watermark_ms);
-
-        let mut closed = Vec::with_capacity(lanes.len());
-        for lane in &mut lanes {
-            closed.push(lane.state.close(watermark_ms.unwrap_or(i64::MIN))?);
-        }
+        self.shared.close_up_to(job.operator.watermark_ms());
         let totals = lanes.iter().fold(self.lanes_base, |sum, lane| sum + lane.totals);
-        let nothing_closed = closed.iter().all(|closed| closed.num_rows() == 0);
-        if totals.read == self.read_at_epoch && nothing_closed && !self.watch.grew() {
+        let needed = totals.read != self.read_at_epoch || self.watch.grew();
+        let mut states: Vec<&mut O::Partition> =
+            lanes.iter_mut().map(|lane| &mut lane.state).collect();
+        let Some(operator::Cut { extent, saved, taken }) = job.operator.cut(&mut states, needed)?
+        else {
             return Ok(None);
-        }
+        };
         let wall_ms = job.clock.wall_ms();
         let now_ms = self.shared.monotonic_ms();
         let mut partitions = Vec::with_capacity(lanes.len());
         let mut newest_events_ms = Vec::new();
-        for lane in &mut lanes {
-            let open = lane.state.open_partials()?;
+        for (lane, saved) in lanes.iter_mut().zip(saved) {
             let position = Position {
                 partition: lane.partition,
                 next_offset: lane.next_offset,
-                largest_ms: lane.state.watermark().largest_ms(),
+                largest_ms: lane.state.largest_ms(),
                 last_record_wall_ms: wall_ms - (now_ms - lane.last_record_ms),
             };
-            partitions.push(PartitionCheckpoint { position, open });
+            partitions.push(PartitionCheckpoint { position, saved });
             newest_events_ms.append(&mut lane.newest_events_ms);
         }
         job.aside.turn();
-        Ok(Some(Cut { closed, partitions, newest_events_ms, read: totals.read, totals }))
+        let read = totals.read;
+        Ok(Some(Cut { taken, extent, partitions, newest_events_ms, read, totals }))
     }
 
-    fn advance_watermark(&mut self, job: &Job, lanes: &[MutexGuard<'_, Lane>], last: bool) {
+    fn advance_watermark(
+        &self,
+        job: &mut Job<O>,
+        lanes: &[MutexGuard<'_, Lane<O::Partition>>],
+        last: bool,
+    ) {
         let times: Vec<PartitionTime> = lanes
             .iter()
             .map(|lane| PartitionTime {
@@ -334,22 +341,22 @@ impl Run {
         if last && !job.options.drain {
             tell_who_holds(lanes, &times);
         }
-        self.coordinator.advance(times.iter().copied());
+        job.operator.advance(&times);
         // Never beyond the last open window: then a clock that jumps, or input that is older than
         // now, costs no row of a later window.
         let Some(end_ms) = lanes.iter().filter_map(|lane| lane.state.latest_end_ms()).max() else {
             return;
         };
         if job.options.close_idle_windows && times.iter().all(|time| time.idle) {
-            let clock_ms = job.clock.wall_ms().saturating_sub(job.query.delay_ms());
-            self.coordinator.raise_to(clock_ms.min(end_ms));
+            let clock_ms = job.clock.wall_ms().saturating_sub(job.operator.delay_ms());
+            job.operator.raise_to(clock_ms.min(end_ms));
         }
         if last && job.options.drain {
-            self.coordinator.raise_to(end_ms);
+            job.operator.raise_to(end_ms);
         }
     }
 
-    fn is_idle(&self, job: &Job, lane: &Lane) -> bool {
+    fn is_idle(&self, job: &Job<O>, lane: &Lane<O::Partition>) -> bool {
         let silence = Silence {
             next_offset: lane.next_offset,
             at_end_ms: lane.at_end_ms,
@@ -360,36 +367,40 @@ impl Run {
     }
 
     /// Makes a cut durable: set-aside records, checkpoint, sinks, offsets, in this order.
-    fn commit(&mut self, job: &mut Job, cut: Cut, last: bool) -> Result<(), Error> {
-        let open: Vec<RecordBatch> = cut.partitions.iter().map(|p| p.open.clone()).collect();
-        let rows = self.coordinator.epoch(&cut.closed, &open)?;
+    fn commit(&mut self, job: &mut Job<O>, cut: Cut<O::Taken>, last: bool) -> Result<(), Error> {
+        let made = job.operator.finish(&cut.taken)?;
         let epoch = self.epoch + 1;
+        let base = match cut.extent {
+            Extent::Whole => epoch,
+            Extent::Changes => self.base,
+        };
         job.aside.flush()?;
-        let CoordinatorSnapshot { watermark_ms, waiting, closed } = self.coordinator.snapshot();
         let next_offsets =
             cut.partitions.iter().map(|p| (p.position.partition, p.position.next_offset)).collect();
-        self.folder.write(&Checkpoint {
+        let checkpoint = Checkpoint {
             epoch,
+            base,
             identity: self.identity.clone(),
             totals: cut.totals,
-            watermark_ms,
+            watermark_ms: job.operator.watermark_ms(),
             partitions: cut.partitions,
-            waiting,
-            closed,
-            output: rows.rows.clone(),
-        })?;
+            job: made.saved,
+            output: made.tables,
+        };
+        self.folder.write(&checkpoint)?;
         // Sinks that can tell come last: once they have the epoch, so have the others.
         job.sinks.sort_by_key(|sink| sink.guarantee() == Guarantee::ExactlyOnce);
         for sink in &mut job.sinks {
-            sink.commit(EpochOutput { epoch, rows: &rows.rows })?;
+            sink.commit(EpochOutput { epoch, tables: &checkpoint.output })?;
         }
         note_delivered(&self.folder, epoch)?;
-        self.epoch = epoch;
+        // The epoch before stays for the case that this one's file is damaged.
+        let needed = if self.epoch == 0 { base } else { self.base.min(base) };
+        (self.epoch, self.base) = (epoch, base);
         self.read_at_epoch = cut.read;
-        self.closed_windows += rows.closed_windows as u64;
-        self.open_windows = rows.open_windows;
-        self.open =
-            if job.watchers.iter().any(|w| w.wants_open_rows()) { open } else { Vec::new() };
+        self.closed_windows += made.closed_windows as u64;
+        self.open_windows = made.open_windows;
+        self.taken = job.watchers.iter().any(|w| w.wants_open_rows()).then_some(cut.taken);
         // Lag tools only; a restart goes by the checkpoint.
         let answers = self.watch.answered_ms();
         let wait = last && answers.is_some_and(|ms| self.shared.monotonic_ms() - ms < 3_000);
@@ -401,13 +412,17 @@ impl Run {
         for newest_ms in cut.newest_events_ms {
             latency.record(wall_ms.saturating_sub(newest_ms).max(0) as f64 / 1000.0);
         }
-        self.folder.prune(epoch)
+        self.folder.prune(needed)
     }
 
     /// How things stand now.
-    pub(crate) fn progress(&mut self, job: &Job, with_open_rows: bool) -> Result<Progress, Error> {
+    pub(crate) fn progress(
+        &mut self,
+        job: &Job<O>,
+        with_open_rows: bool,
+    ) -> Result<Progress, Error> {
         let lanes = self.lanes();
-        let lanes: Vec<MutexGuard<'_, Lane>> =
+        let lanes: Vec<MutexGuard<'_, Lane<O::Partition>>> =
             lanes.values().map(|lane| lane.lock().unwrap()).collect();
         let total = lanes.iter().fold(self.lanes_base, |sum, lane| sum + lane.totals);
         let partitions = lanes
@@ -420,8 +435,12 @@ impl Run {
                 idle: self.is_idle(job, lane),
             })
             .collect();
-        let open_rows = lanes.iter().map(|lane| lane.state.open_rows()).sum();
+        let open_rows = lanes.iter().map(|lane| lane.state.rows()).sum();
         let state_bytes = lanes.iter().map(|lane| lane.state.size()).sum();
+        let mut tallies = tallies(lanes.iter().map(|lane| &**lane));
+        for (name, before) in self.tallies_base.iter().flatten() {
+            tallies.entry(*name).and_modify(|now| *now = now.saturating_sub(*before));
+        }
         drop(lanes);
         let now_ms = self.shared.monotonic_ms();
         let elapsed_ms = now_ms - self.reported.0;
@@ -430,9 +449,9 @@ impl Run {
                 total.read.saturating_sub(self.reported.1) as f64 * 1000.0 / elapsed_ms as f64;
             self.reported = (now_ms, total.read);
         }
-        let open = match with_open_rows {
-            true => Some(self.coordinator.open_rows(&self.open)?),
-            false => None,
+        let open = match &self.taken {
+            Some(taken) if with_open_rows => job.operator.open_rows(taken)?,
+            _ => None,
         };
         Ok(Progress {
             epoch: self.epoch,
@@ -440,8 +459,9 @@ impl Run {
             uptime: Duration::from_millis((now_ms - self.started_ms).max(0) as u64),
             run: total - self.process_base.unwrap_or_default(),
             total,
+            tallies,
             rows_per_second: self.rate,
-            watermark_ms: self.coordinator.watermark_ms(),
+            watermark_ms: job.operator.watermark_ms(),
             partitions,
             open_windows: self.open_windows,
             open_rows,
@@ -453,10 +473,21 @@ impl Run {
     }
 }
 
+/// What all lanes' operators count, added up.
+fn tallies<P: Partition>(lanes: impl Iterator<Item = impl Deref<Target = Lane<P>>>) -> Tallies {
+    let mut sums = Tallies::new();
+    for lane in lanes {
+        for (name, count) in lane.state.tallies() {
+            *sums.entry(name).or_default() += count;
+        }
+    }
+    sums
+}
+
 /// A run may be over before a partition without a record has been silent for long enough. It holds
 /// all windows open then, as it must: were it passed over, the same log read in one run or in two
 /// would give different rows. Whoever waits for those rows is told.
-fn tell_who_holds(lanes: &[MutexGuard<'_, Lane>], times: &[PartitionTime]) {
+fn tell_who_holds<P>(lanes: &[MutexGuard<'_, Lane<P>>], times: &[PartitionTime]) {
     let holds = |time: &PartitionTime| !time.idle && time.watermark_ms.is_none();
     let silent: Vec<i32> = lanes
         .iter()

@@ -11,6 +11,9 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Store(#[from] arus_store::Error),
+    /// Logs, metrics or signals.
+    #[error(transparent)]
+    Runtime(#[from] arus_runtime::Error),
     /// The windows.
     #[error(transparent)]
     Window(#[from] arus_window::Error),

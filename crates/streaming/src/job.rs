@@ -2,13 +2,13 @@
 //! next.
 //!
 //! ```text
-//! threads:  log -> decode -> windows    one lane per partition, locked for one batch at a time
-//! epoch:    lock all lanes; move the watermark; close; copy what stays open; unlock; make rows
+//! threads:  log -> decode -> operator   one lane per partition, locked for one batch at a time
+//! epoch:    lock all lanes; move the watermark; cut the operator's state; unlock; make rows
 //!           -> late and rejected records acknowledged -> checkpoint written
 //!           -> sinks commit -> offsets committed
 //! ```
 //!
-//! Locking all lanes makes the cut: every partition's offset and windows belong together, whatever
+//! Locking all lanes makes the cut: every partition's offset and state belong together, whatever
 //! the threads do.
 
 use std::collections::BTreeMap;
@@ -20,15 +20,15 @@ use std::time::Duration;
 
 use arus_runtime::clock::Clock;
 use arus_runtime::shutdown::Shutdown;
-use arus_window::WindowQuery;
 
 use crate::Error;
 use crate::aside::Aside;
 use crate::checkpoint::CheckpointFolder;
 use crate::decode::NewDecoder;
 use crate::epoch::Run;
+use crate::operator::Operator;
 use crate::progress::{Progress, Watcher};
-use crate::sink::{OutputMode, Sink};
+use crate::sink::Sink;
 use crate::source::{Log, Reader, Wake};
 use crate::worker::{Bell, work};
 
@@ -63,8 +63,6 @@ pub struct JobOptions {
     pub start: Start,
     /// When to cut epochs.
     pub trigger: Trigger,
-    /// Which rows epochs give.
-    pub mode: OutputMode,
     /// Threads that read and aggregate.
     pub threads: usize,
     /// A partition that delivers nothing for so long does not hold the watermark.
@@ -84,9 +82,9 @@ pub struct JobOptions {
 }
 
 /// A job with all that it works on.
-pub struct Job {
-    /// The query.
-    pub query: Arc<WindowQuery>,
+pub struct Job<O: Operator> {
+    /// What is computed.
+    pub operator: O,
     /// The options.
     pub options: JobOptions,
     /// Where records come from.
@@ -114,7 +112,7 @@ enum Outcome {
     LogGrew,
 }
 
-impl Job {
+impl<O: Operator> Job<O> {
     /// Runs until the trigger's work is done or a shutdown is asked for, and gives the last
     /// progress.
     ///
@@ -123,7 +121,7 @@ impl Job {
     /// the next start goes on from there.
     pub fn run(mut self) -> Result<Progress, Error> {
         let folder = CheckpointFolder::open(&self.options.checkpoint)?;
-        let mut run = Run::new(&mut self, folder)?;
+        let mut run = Run::new(&self, folder);
         // Only once it is known that the job can be.
         if self.options.reset {
             run.reset(&mut self)?;
@@ -144,7 +142,7 @@ impl Job {
     }
 
     /// From (re)opening the log to the end, or to a change of its partitions.
-    fn stretch(&mut self, run: &mut Run) -> Result<Outcome, Error> {
+    fn stretch(&mut self, run: &mut Run<O>) -> Result<Outcome, Error> {
         let bell = Bell::default();
         let offsets = run.recover_lanes(self)?;
         let wake: Wake = {
@@ -188,7 +186,7 @@ impl Job {
         })
     }
 
-    fn cut_epochs(&mut self, run: &mut Run, bell: &Bell) -> Result<Outcome, Error> {
+    fn cut_epochs(&mut self, run: &mut Run<O>, bell: &Bell) -> Result<Outcome, Error> {
         let every = match self.options.trigger {
             Trigger::Every(every) => every,
             Trigger::AvailableNow => Duration::from_secs(1),

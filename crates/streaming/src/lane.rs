@@ -1,4 +1,4 @@
-//! One partition inside a running job: from its records to its windows.
+//! One partition inside a running job: from its records to its operator's state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,11 +7,11 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arus_kafka::source::Record;
 use arus_runtime::clock::Clock;
-use arus_window::{PartitionState, WindowQuery};
 
 use crate::Error;
 use crate::aside::{Aside, KeptRecord, Why};
 use crate::decode::Decoder;
+use crate::operator::Partition;
 use crate::options::millis;
 use crate::progress::Totals;
 use crate::source::Reader;
@@ -22,7 +22,6 @@ const BATCH_RECORDS: usize = 8192;
 
 /// What all lanes of a job share.
 pub(crate) struct LaneShared {
-    pub(crate) query: Arc<WindowQuery>,
     pub(crate) aside: Arc<dyn Aside>,
     pub(crate) clock: Arc<dyn Clock>,
     /// How far ahead of the wall clock an event may be, ms.
@@ -33,13 +32,8 @@ pub(crate) struct LaneShared {
 }
 
 impl LaneShared {
-    pub(crate) fn new(
-        query: Arc<WindowQuery>,
-        aside: Arc<dyn Aside>,
-        clock: Arc<dyn Clock>,
-        max_skew_ms: i64,
-    ) -> Self {
-        Self { query, aside, clock, max_skew_ms, closed_ms: AtomicI64::new(i64::MIN) }
+    pub(crate) fn new(aside: Arc<dyn Aside>, clock: Arc<dyn Clock>, max_skew_ms: i64) -> Self {
+        Self { aside, clock, max_skew_ms, closed_ms: AtomicI64::new(i64::MIN) }
     }
 
     pub(crate) fn close_up_to(&self, watermark_ms: Option<i64>) {
@@ -56,11 +50,11 @@ impl LaneShared {
     }
 }
 
-/// One partition's place, windows and counts.
-pub(crate) struct Lane {
+/// One partition's place, state and counts.
+pub(crate) struct Lane<P> {
     pub(crate) partition: i32,
     pub(crate) next_offset: i64,
-    pub(crate) state: PartitionState,
+    pub(crate) state: P,
     decoder: Box<dyn Decoder>,
     /// Since the lane was made.
     pub(crate) totals: Totals,
@@ -75,7 +69,7 @@ pub(crate) struct Lane {
     pub(crate) newest_events_ms: Vec<i64>,
 }
 
-/// What one batch of records came to, before the windows see it.
+/// What one batch of records came to, before the operator sees it.
 #[derive(Default)]
 struct Intake {
     read: u64,
@@ -90,11 +84,11 @@ struct Intake {
     late: Vec<(usize, KeptRecord)>,
 }
 
-impl Lane {
+impl<P: Partition> Lane<P> {
     pub(crate) fn new(
         partition: i32,
         next_offset: i64,
-        state: PartitionState,
+        state: P,
         decoder: Box<dyn Decoder>,
         last_record_ms: i64,
     ) -> Self {
@@ -116,7 +110,7 @@ impl Lane {
         self.stop_at.is_some_and(|end| self.next_offset >= end || self.at_end_ms.is_some())
     }
 
-    /// Takes what is there now, a batch at the most, into the windows. Says how many records that
+    /// Takes what is there now, a batch at the most, into the state. Says how many records that
     /// was.
     pub(crate) fn step(
         &mut self,
@@ -147,7 +141,7 @@ impl Lane {
             while kept.next_if(|(row, _)| *row < late.row).is_some() {}
             let (_, record) = kept
                 .next_if(|(row, _)| *row == late.row)
-                .expect("the window library names late rows by the rule that they are kept by");
+                .expect("an operator's foresight names the rows that it calls late");
             shared.aside.put(self.partition, record, Why::Late(late))?;
         }
         Ok(records)
@@ -158,9 +152,8 @@ impl Lane {
         reader: &mut dyn Reader,
         shared: &LaneShared,
     ) -> Result<(Intake, usize), Error> {
-        let closed_ms = shared.closed_ms();
         let latest_ms = shared.clock.wall_ms().saturating_add(shared.max_skew_ms);
-        let mut watermark = self.state.watermark();
+        let mut foresight = self.state.foresight(shared.closed_ms());
         let mut intake = Intake::default();
         let decoder = &mut self.decoder;
         let stop_at = self.stop_at.unwrap_or(i64::MAX);
@@ -172,11 +165,7 @@ impl Lane {
             }
             intake.read += 1;
             intake.next_offset = Some(record.offset + 1);
-            let decoded = match record.payload {
-                Some(payload) => decoder.push(payload),
-                None => Err("the value is null".to_owned()),
-            };
-            let event_ms = match decoded {
+            let event_ms = match decoder.push(&record) {
                 Ok(event_ms) => event_ms,
                 Err(reason) => {
                     intake.rejected.push((record.into(), reason));
@@ -194,11 +183,10 @@ impl Lane {
                 intake.rejected.push((record.into(), reason));
                 return;
             }
-            if shared.query.misses_a_window(event_ms, watermark, closed_ms) {
+            if foresight.is_late(event_ms) {
                 let row = intake.decoded - 1 - intake.from_future.len();
                 intake.late.push((row, record.into()));
             }
-            watermark.observe(event_ms);
             intake.newest_ms = intake.newest_ms.max(Some(event_ms));
         })?;
         if polled.at_end {

@@ -1,8 +1,8 @@
-//! The streaming job: from the partitions of a log to windowed rows in sinks, exactly once.
+//! The streaming job: from the partitions of a log to rows in sinks, exactly once.
 //!
-//! A program brings a [`decode::Decoder`] for its records and a planned
-//! [`arus_window::WindowQuery`]; this crate brings the rest. Read [`job`] first, then
-//! [`checkpoint`].
+//! A program brings a [`decode::Decoder`] for its records and says what is to be computed (an
+//! [`operator::Operator`], such as [`windows::Windows`]); this crate brings the rest. Read [`job`]
+//! first, then [`checkpoint`].
 
 pub mod aside;
 pub mod checkpoint;
@@ -12,6 +12,7 @@ mod error;
 pub mod job;
 mod lane;
 pub mod metrics;
+pub mod operator;
 pub mod options;
 pub mod program;
 pub mod progress;
@@ -19,6 +20,8 @@ mod recovery;
 pub mod sink;
 pub mod source;
 mod watch;
+pub mod window_program;
+pub mod windows;
 mod worker;
 
 pub use error::Error;

@@ -3,6 +3,8 @@
 //! The flags are the same for every job; a program gives its own defaults (topic, columns,
 //! aggregates) by [`Defaults::apply`].
 
+mod tables;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use clap::{Args, Command, ValueEnum};
 use crate::Error;
 use crate::job::{JobOptions, Start, Trigger};
 use crate::sink::OutputMode;
+
+pub use tables::{RowArgs, TableArgs, TableDefaults, TableOutputArgs, TableSinkArg};
 
 /// Everything that a streaming job can be told.
 #[derive(Args, Clone, Debug)]
@@ -52,15 +56,6 @@ pub struct InputArgs {
     #[arg(long, value_enum, default_value_t = StartArg::Earliest)]
     pub start: StartArg,
 
-    /// Unit of the event-time field `ts`.
-    #[arg(long, value_enum, default_value_t = TimeUnitArg::Ms)]
-    pub ts_unit: TimeUnitArg,
-
-    /// Topic that late records are kept in, whole, with lateness and watermark in the headers
-    /// [default: TOPIC.late].
-    #[arg(long, value_name = "TOPIC")]
-    pub late_topic: Option<String>,
-
     /// Topic that unreadable records are kept in, with the reason in the headers [default:
     /// TOPIC.rejected].
     #[arg(long, value_name = "TOPIC")]
@@ -71,6 +66,10 @@ pub struct InputArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Windows and event time")]
 pub struct TimeArgs {
+    /// Unit of the event-time field `ts`.
+    #[arg(long, value_enum, default_value_t = TimeUnitArg::Ms)]
+    pub ts_unit: TimeUnitArg,
+
     /// Length of a window. Windows are half-open, [start, end), and aligned to the epoch in UTC.
     #[arg(long, value_parser = duration::parse, default_value = "30s", value_name = "DURATION")]
     pub window: Duration,
@@ -103,6 +102,16 @@ pub struct TimeArgs {
     /// close too.
     #[arg(long)]
     pub close_idle_windows: bool,
+
+    /// Topic that late records are kept in, whole, with lateness and watermark in the headers
+    /// [default: TOPIC.late].
+    #[arg(long, value_name = "TOPIC")]
+    pub late_topic: Option<String>,
+
+    /// At the end (a stop signal, or all read with once and available-now), first reads what is
+    /// there, then closes all windows as if nothing more were to come.
+    #[arg(long)]
+    pub drain: bool,
 
     /// Columns to group by, by commas; an empty text for one row per window.
     #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
@@ -169,13 +178,8 @@ pub struct RunArgs {
 
     /// Forgets the checkpoint and the rows in the sinks before starting: everything is computed
     /// anew.
-    #[arg(long)]
+    #[arg(long, visible_alias = "from-beginning")]
     pub reset: bool,
-
-    /// At the end (a stop signal, or all read with once and available-now), first reads what is
-    /// there, then closes all windows as if nothing more were to come.
-    #[arg(long)]
-    pub drain: bool,
 
     /// Threads that read and aggregate; the work is spread over them by partition [default: the
     /// number of cores].
@@ -245,15 +249,20 @@ pub enum ConsoleArg {
     Plain,
 }
 
-impl OutputArgs {
-    /// Whether the live view takes the terminal, given whether standard output is one.
-    pub fn is_live(&self, terminal: bool) -> bool {
-        let fits = match self.console {
+impl ConsoleArg {
+    fn is_live(self, terminal: bool) -> bool {
+        match self {
             ConsoleArg::Auto => terminal,
             ConsoleArg::Live => true,
             ConsoleArg::Plain => false,
-        };
-        fits && self.sink.contains(&SinkArg::Console)
+        }
+    }
+}
+
+impl OutputArgs {
+    /// Whether the live view takes the terminal, given whether standard output is one.
+    pub fn is_live(&self, terminal: bool) -> bool {
+        self.console.is_live(terminal) && self.sink.contains(&SinkArg::Console)
     }
 }
 
@@ -284,6 +293,49 @@ impl Defaults {
     }
 }
 
+impl InputArgs {
+    /// The topic of rejected records.
+    pub fn rejected_topic(&self) -> String {
+        let default = || format!("{}.rejected", self.topic);
+        self.rejected_topic.clone().unwrap_or_else(default)
+    }
+
+    /// Where to begin without a checkpoint.
+    pub fn start(&self) -> Start {
+        match self.start {
+            StartArg::Earliest => Start::Earliest,
+            StartArg::Latest => Start::Latest,
+            StartArg::Committed => Start::Committed,
+        }
+    }
+}
+
+impl RunArgs {
+    /// The folder of checkpoints.
+    pub fn checkpoint(&self) -> PathBuf {
+        let default = || PathBuf::from(".arus/checkpoints").join(&self.job);
+        self.checkpoint.clone().unwrap_or_else(default)
+    }
+
+    /// Refuses choices that do not go together.
+    ///
+    /// # Errors
+    /// A sentence that says which.
+    pub fn check(&self, start: StartArg) -> Result<(), Error> {
+        if self.trigger == Trigger::Every(Duration::ZERO) {
+            return Err(Error::Unsupported("--trigger must be longer than 0".into()));
+        }
+        if self.reset && start == StartArg::Committed {
+            return Err(Error::Unsupported(
+                "--reset computes all anew, so it cannot begin where the group stood: leave out \
+                 --start committed"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl StreamingArgs {
     /// What is asked of rows whose event time is in `time_column`.
     pub fn query(&self, time_column: &str) -> QueryOptions {
@@ -304,6 +356,15 @@ impl StreamingArgs {
         }
     }
 
+    /// Which rows epochs give.
+    pub fn mode(&self) -> OutputMode {
+        match self.output.output_mode {
+            ModeArg::Append => OutputMode::Append,
+            ModeArg::Update => OutputMode::Update,
+            ModeArg::Complete => OutputMode::Complete,
+        }
+    }
+
     /// How the job is to run, on a machine with `cores`.
     ///
     /// # Errors
@@ -312,39 +373,21 @@ impl StreamingArgs {
         if self.output.sink.is_empty() {
             return Err(Error::Unsupported("--sink names no sink".into()));
         }
-        if self.run.trigger == Trigger::Every(Duration::ZERO) {
-            return Err(Error::Unsupported("--trigger must be longer than 0".into()));
-        }
+        self.run.check(self.input.start)?;
         self.check_topics()?;
-        if self.run.reset && self.input.start == StartArg::Committed {
-            return Err(Error::Unsupported(
-                "--reset computes all anew, so it cannot begin where the group stood: leave out \
-                 --start committed"
-                    .into(),
-            ));
-        }
         Ok(JobOptions {
             identity: vec![
                 ("topic".to_owned(), self.input.topic.clone()),
-                ("unit of ts".to_owned(), format!("{:?}", self.input.ts_unit).to_lowercase()),
+                ("unit of ts".to_owned(), format!("{:?}", self.time.ts_unit).to_lowercase()),
             ],
-            start: match self.input.start {
-                StartArg::Earliest => Start::Earliest,
-                StartArg::Latest => Start::Latest,
-                StartArg::Committed => Start::Committed,
-            },
+            start: self.input.start(),
             trigger: self.run.trigger,
-            mode: match self.output.output_mode {
-                ModeArg::Append => OutputMode::Append,
-                ModeArg::Update => OutputMode::Update,
-                ModeArg::Complete => OutputMode::Complete,
-            },
             threads: self.run.threads.map_or(cores, usize::from),
             idle_timeout: self.time.idle_timeout,
             max_skew: self.time.max_skew,
             close_idle_windows: self.time.close_idle_windows,
-            drain: self.run.drain,
-            checkpoint: self.checkpoint(),
+            drain: self.time.drain,
+            checkpoint: self.run.checkpoint(),
             reset: self.run.reset,
             broker_timeout: self.run.broker_timeout,
         })
@@ -357,7 +400,7 @@ impl StreamingArgs {
         for (flag, other, used) in [
             ("--output-topic", self.output_topic(), writes),
             ("--late-topic", self.late_topic(), true),
-            ("--rejected-topic", self.rejected_topic(), true),
+            ("--rejected-topic", self.input.rejected_topic(), true),
         ] {
             if used && other == *topic {
                 return Err(Error::Unsupported(format!(
@@ -368,23 +411,9 @@ impl StreamingArgs {
         Ok(())
     }
 
-    /// The folder of checkpoints.
-    pub fn checkpoint(&self) -> PathBuf {
-        let default = || PathBuf::from(".arus/checkpoints").join(&self.run.job);
-        self.run.checkpoint.clone().unwrap_or_else(default)
-    }
-
     /// The topic of late records.
     pub fn late_topic(&self) -> String {
-        self.input.late_topic.clone().unwrap_or_else(|| format!("{}.late", self.input.topic))
-    }
-
-    /// The topic of rejected records.
-    pub fn rejected_topic(&self) -> String {
-        self.input
-            .rejected_topic
-            .clone()
-            .unwrap_or_else(|| format!("{}.rejected", self.input.topic))
+        self.time.late_topic.clone().unwrap_or_else(|| format!("{}.late", self.input.topic))
     }
 
     /// The topic of the kafka sink.

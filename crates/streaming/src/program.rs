@@ -1,49 +1,34 @@
-//! From a command line to a running job: what every streaming program does, told about its own
-//! records.
+//! From a command line to a running job: what every streaming program does, whatever it computes.
 
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
-use arus_kafka::KafkaOption;
-use arus_kafka::admin::{TopicSpec, ensure_topic, wait_for_broker};
+use arus_kafka::admin::{TopicSpec, ensure_topic};
 use arus_kafka::producer::CountedProducer;
 use arus_kafka::source::Source;
-use arus_runtime::clock::Clock;
-use arus_runtime::shutdown::Shutdown;
-use arus_store::Store;
-use arus_window::WindowQuery;
+use arus_kafka::{KafkaArgs, KafkaOption};
+use arus_runtime::clock::{Clock, SystemClock};
+use arus_runtime::logging::LogArgs;
+use arus_runtime::metrics::MetricsArgs;
+use arus_runtime::shutdown::{Shutdown, on_signals};
 use serde::Serialize;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::Error;
 use crate::aside::AsideTopics;
-use crate::decode::{Decoder, NewDecoder};
-use crate::job::Job;
-use crate::metrics::MetricsWatcher;
-use crate::options::{SinkArg, StreamingArgs, TimeUnitArg};
+use crate::decode::NewDecoder;
+use crate::job::{Job, JobOptions};
+use crate::operator::Operator;
+use crate::options::InputArgs;
 use crate::progress::{Progress, Totals, Watcher};
-use crate::sink::console::ConsoleSink;
-use crate::sink::csv::CsvSink;
-use crate::sink::dashboard::{Dashboard, DashboardOptions};
-use crate::sink::database::DatabaseSink;
-use crate::sink::kafka::KafkaSink;
-use crate::sink::parquet::ParquetSink;
-use crate::sink::{OutputTable, Sink};
+use crate::sink::Sink;
 
 /// Records that are set aside may be as large as any; Kafka's default limit would refuse one that
 /// is just below it once the reason is added.
 const LARGEST_ASIDE_BYTES: &str = "16777216";
-
-/// What a program knows about its records.
-pub struct Program {
-    /// All columns that its decoders can give.
-    pub schema: SchemaRef,
-    /// The column of event time.
-    pub time_column: &'static str,
-    /// Makes a decoder that keeps the named columns.
-    pub new_decoder: fn(TimeUnitArg, &[String]) -> Box<dyn Decoder>,
-}
 
 /// What a program gets from outside.
 pub struct World {
@@ -59,13 +44,54 @@ pub struct World {
     pub terminal: bool,
 }
 
+impl World {
+    /// The real one, whose futures run on `runtime`. Serves the metrics, if they are wanted.
+    ///
+    /// # Errors
+    /// When the signals cannot be heard or the metrics not served.
+    pub fn real(runtime: &Runtime, metrics: &MetricsArgs) -> Result<Self, arus_runtime::Error> {
+        let _guard = runtime.enter();
+        let shutdown = on_signals()?;
+        if let Some(address) = metrics.serve()? {
+            tracing::info!(%address, "metrics at /metrics");
+        }
+        // After the recorder is there: before, the descriptions would go nowhere.
+        crate::metrics::describe();
+        Ok(Self {
+            clock: Arc::new(SystemClock::new()),
+            shutdown,
+            runtime: runtime.handle().clone(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            terminal: std::io::stdout().is_terminal(),
+        })
+    }
+}
+
+/// Starts the logs of a job: on standard error, unless the live view has the terminal.
+///
+/// # Errors
+/// When the file that takes the live view's logs cannot be written.
+pub fn start_log(log: &LogArgs, job: &str, live: bool) -> Result<(), Error> {
+    if !(live && std::io::stderr().is_terminal()) {
+        return Ok(log.init()?);
+    }
+    let folder = Path::new(".arus/logs");
+    let failed = |source| Error::File { action: "make", path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    Ok(log.init_to_file(&folder.join(format!("{job}.log")))?)
+}
+
 /// The closing figures of `--summary`.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Since this process started.
     pub run: Totals,
     /// Since the job's first start.
     pub total: Totals,
+    /// What else was counted, since this process started.
+    pub tallies: BTreeMap<&'static str, u64>,
+    /// Rows (of open windows, or of the table) that the job keeps.
+    pub rows_kept: usize,
     /// Windows that this process closed.
     pub closed_windows: u64,
     /// Windows that are open still.
@@ -74,124 +100,81 @@ pub struct Summary {
     pub epoch: u64,
 }
 
-/// Runs a job as the command line says, until it is done or stopped, and gives its last progress.
+/// Opens the job's topic, once the broker is there.
 ///
 /// # Errors
-/// One sentence: what is wrong, where, what to do.
-pub fn run(args: &StreamingArgs, program: &Program, world: World) -> Result<Progress, Error> {
-    let options = args.job_options(world.cores)?;
-    let columns =
-        WindowQuery::plan(&program.schema, args.query(program.time_column))?.columns_read();
-    let indices: Vec<usize> = columns
-        .iter()
-        .map(|name| program.schema.index_of(name))
-        .collect::<Result<_, _>>()
-        .map_err(arus_window::Error::from)?;
-    let schema = Arc::new(program.schema.project(&indices).map_err(arus_window::Error::from)?);
-    let query = Arc::new(WindowQuery::plan(&schema, args.query(program.time_column))?);
+/// When no broker answers, or it has no such topic.
+pub(crate) fn open_source(kafka: &KafkaArgs, topic: &str, job: &str) -> Result<Source, Error> {
+    arus_kafka::admin::wait_for_broker(kafka)?;
+    Ok(Source::new(kafka, topic, job)?)
+}
 
-    wait_for_broker(&args.kafka)?;
-    let source = Source::new(&args.kafka, &args.input.topic, &args.run.job)?;
-    let partitions = source.partitions()?.len() as i32;
-    let table = OutputTable {
-        name: args.output.table.clone(),
-        schema: Arc::clone(query.output_schema()),
-        key: query.key_columns(),
-        mode: options.mode,
-    };
-    let (sinks, mut watchers, places) = sinks(args, &table, partitions, &world)?;
-    watchers.push(Box::new(MetricsWatcher));
-    for place in &places {
-        tracing::info!(place, "results go here");
-    }
-    let (unit, new_decoder) = (args.input.ts_unit, program.new_decoder);
-    let new_decoder: Arc<NewDecoder> = Arc::new(move |columns| new_decoder(unit, columns));
+/// What a program brings to [`run_job`].
+pub(crate) struct Parts<O> {
+    pub(crate) operator: O,
+    pub(crate) options: JobOptions,
+    pub(crate) source: Source,
+    pub(crate) new_decoder: Arc<NewDecoder>,
+    /// The topic of late records, if any can be late.
+    pub(crate) late_topic: Option<String>,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) watchers: Vec<Box<dyn Watcher>>,
+}
+
+/// Runs a job until it is done or stopped, and gives its last progress.
+pub(crate) fn run_job<O: Operator>(
+    parts: Parts<O>,
+    kafka: &KafkaArgs,
+    input: &InputArgs,
+    summary: Option<&Path>,
+    world: World,
+) -> Result<Progress, Error> {
+    let partitions = parts.source.partitions()?.len() as i32;
+    let patience = parts.options.broker_timeout;
+    let aside = aside(kafka, input, parts.late_topic, partitions, patience)?;
     let job = Job {
-        aside: Arc::new(aside(args, partitions)?),
-        query,
-        options,
-        brokers: args.kafka.brokers.clone(),
-        log: Arc::new(source),
-        new_decoder,
-        sinks,
-        watchers,
+        aside: Arc::new(aside),
+        operator: parts.operator,
+        options: parts.options,
+        brokers: kafka.brokers.clone(),
+        log: Arc::new(parts.source),
+        new_decoder: parts.new_decoder,
+        sinks: parts.sinks,
+        watchers: parts.watchers,
         clock: world.clock,
         shutdown: world.shutdown,
     };
     let progress = job.run()?;
-    if let Some(path) = &args.output.summary {
+    if let Some(path) = summary {
         write_summary(path, &progress)?;
     }
     Ok(progress)
 }
 
-fn aside(args: &StreamingArgs, partitions: i32) -> Result<AsideTopics, Error> {
-    let (late, rejected) = (args.late_topic(), args.rejected_topic());
-    for topic in [&late, &rejected] {
+fn aside(
+    kafka: &KafkaArgs,
+    input: &InputArgs,
+    late_topic: Option<String>,
+    partitions: i32,
+    patience: Duration,
+) -> Result<AsideTopics, Error> {
+    let rejected_topic = input.rejected_topic();
+    for topic in late_topic.iter().chain([&rejected_topic]) {
         let mut spec = TopicSpec::new(topic.clone(), partitions);
         spec.configs.push(("max.message.bytes".to_owned(), LARGEST_ASIDE_BYTES.to_owned()));
         // Kafka deletes by a record's timestamp. That of a late record is its event time, which may be
         // long ago: it is to be kept for as long as the topic keeps records from now on.
         spec.configs.push(("message.timestamp.type".to_owned(), "LogAppendTime".to_owned()));
-        ensure_topic(&args.kafka, &spec)?;
+        ensure_topic(kafka, &spec)?;
     }
-    let mut kafka = args.kafka.clone();
+    let mut kafka = kafka.clone();
     // The user's own options come after this one, and win.
     let limit =
         KafkaOption { key: "message.max.bytes".to_owned(), value: LARGEST_ASIDE_BYTES.to_owned() };
     kafka.kafka_options.insert(0, limit);
     // As patient as the reading side: a broker that is away is waited for.
-    let make = || CountedProducer::with_delivery_timeout(&kafka, args.run.broker_timeout);
-    Ok(AsideTopics::new([make()?, make()?], &args.input.topic, &late, &rejected))
-}
-
-type Outputs = (Vec<Box<dyn Sink>>, Vec<Box<dyn Watcher>>, Vec<String>);
-
-/// The sinks, who watches, and where the results are, in words.
-fn sinks(
-    args: &StreamingArgs,
-    table: &OutputTable,
-    partitions: i32,
-    world: &World,
-) -> Result<Outputs, Error> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let mut places = Vec::new();
-    for sink in &args.output.sink {
-        let sink: Box<dyn Sink> = match sink {
-            SinkArg::Console => continue,
-            SinkArg::Database => {
-                let connecting = Store::connect(args.database.url(), args.kafka.retry_for);
-                let store = world.runtime.block_on(connecting)?;
-                Box::new(DatabaseSink::new(store, world.runtime.clone(), table.clone()))
-            }
-            SinkArg::Kafka => {
-                let table = OutputTable { name: args.output_topic(), ..table.clone() };
-                let patience = args.run.broker_timeout;
-                Box::new(KafkaSink::new(&args.kafka, partitions, table, patience)?)
-            }
-            SinkArg::Csv => Box::new(CsvSink::new(&args.output.output_dir, table.clone())?),
-            SinkArg::Parquet => Box::new(ParquetSink::new(&args.output.output_dir, table.clone())?),
-        };
-        places.push(sink.name());
-        sinks.push(sink);
-    }
-    places.push(format!("topic {} (late records)", args.late_topic()));
-    places.push(format!("topic {} (unreadable records)", args.rejected_topic()));
-    let mut watchers: Vec<Box<dyn Watcher>> = Vec::new();
-    if args.output.sink.contains(&SinkArg::Console) {
-        if args.output.is_live(world.terminal) {
-            let dashboard = Dashboard::start(DashboardOptions {
-                job: format!("{} → {}", args.input.topic, table.name),
-                table: table.clone(),
-                where_to: places.clone(),
-            })?;
-            sinks.push(dashboard.sink());
-            watchers.push(dashboard.watcher());
-        } else {
-            sinks.push(Box::new(ConsoleSink::stdout()));
-        }
-    }
-    Ok((sinks, watchers, places))
+    let make = || CountedProducer::with_delivery_timeout(&kafka, patience);
+    Ok(AsideTopics::new([make()?, make()?], &input.topic, late_topic, rejected_topic))
 }
 
 /// Writes the closing figures, whole or not at all.
@@ -199,6 +182,8 @@ fn write_summary(path: &Path, progress: &Progress) -> Result<(), Error> {
     let summary = Summary {
         run: progress.run,
         total: progress.total,
+        tallies: progress.tallies.clone(),
+        rows_kept: progress.open_rows,
         closed_windows: progress.closed_windows,
         open_windows: progress.open_windows,
         epoch: progress.epoch,

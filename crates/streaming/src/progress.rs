@@ -1,5 +1,6 @@
 //! What a running job tells those who watch it, once per trigger.
 
+use std::collections::BTreeMap;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub struct Progress {
     pub run: Totals,
     /// Since the job's first start (kept in the checkpoint).
     pub total: Totals,
+    /// What else the operator counts, by name, since this process started.
+    pub tallies: BTreeMap<&'static str, u64>,
     /// Rows read per second since the last report.
     pub rows_per_second: f64,
     /// The job's watermark, ms since the epoch; `None` before every partition has one.

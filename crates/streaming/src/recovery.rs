@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::Error;
-use crate::checkpoint::{Checkpoint, CheckpointFolder, Identity};
+use crate::checkpoint::{CheckpointFolder, Identity, Restored};
 use crate::sink::{EpochOutput, Guarantee, Sink};
 
 /// Forgets checkpoints and output.
@@ -24,10 +24,11 @@ pub(crate) fn recover(
     folder: &CheckpointFolder,
     identity: &Identity,
     sinks: &mut [Box<dyn Sink>],
-) -> Result<Option<Checkpoint>, Error> {
-    let checkpoint = folder.latest()?;
-    let epoch = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch);
-    if let Some(checkpoint) = &checkpoint {
+) -> Result<Option<Restored>, Error> {
+    let restored = folder.latest()?;
+    let checkpoint = restored.as_ref().map(|restored| &restored.checkpoint);
+    let epoch = checkpoint.map_or(0, |checkpoint| checkpoint.epoch);
+    if let Some(checkpoint) = checkpoint {
         identity.check(&checkpoint.identity, folder.path())?;
     }
     let mut lacking = Vec::new();
@@ -48,12 +49,12 @@ pub(crate) fn recover(
         for (at, sink) in sinks.iter_mut().enumerate() {
             if lacking.contains(&at) || !telling(&**sink) {
                 tracing::info!(epoch, sink = sink.name(), "writing the epoch that was cut off");
-                sink.commit(EpochOutput { epoch, rows: &checkpoint.output })?;
+                sink.commit(EpochOutput { epoch, tables: &checkpoint.output })?;
             }
         }
         note_delivered(folder, epoch)?;
     }
-    Ok(Some(checkpoint))
+    Ok(restored)
 }
 
 fn disagreement(sink: &str, held: u64, epoch: u64, folder: &CheckpointFolder) -> String {

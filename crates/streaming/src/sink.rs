@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::Error;
+use crate::operator::TableRows;
 
 pub use arus_window::OutputMode;
 
@@ -30,9 +31,15 @@ pub struct OutputTable {
 pub struct EpochOutput<'a> {
     /// This epoch's number, counted from 1 without gaps.
     pub epoch: u64,
-    /// The rows, by window start and then group; may be empty (the epoch's number is still to be
-    /// kept).
-    pub rows: &'a RecordBatch,
+    /// The rows of each output table; there may be none (the epoch's number is still to be kept).
+    pub tables: &'a [TableRows],
+}
+
+impl<'a> EpochOutput<'a> {
+    /// The rows of the first table, for a sink that has one.
+    pub fn rows(&self) -> &'a RecordBatch {
+        &self.tables[0].rows
+    }
 }
 
 /// What a sink promises when the job is killed and started again.
@@ -76,6 +83,7 @@ pub trait Sink: Send {
     fn reset(&mut self) -> Result<(), Error>;
 }
 
+pub mod board;
 mod cells;
 pub mod console;
 pub mod csv;
@@ -83,6 +91,7 @@ pub mod dashboard;
 pub mod database;
 mod files;
 pub mod kafka;
+mod live;
 pub mod parquet;
 
 #[cfg(test)]

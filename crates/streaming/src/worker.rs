@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::lane::{Lane, LaneShared};
+use crate::operator::Partition;
 use crate::source::Reader;
 
 /// The lanes, by partition.
-pub(crate) type Lanes = BTreeMap<i32, Mutex<Lane>>;
+pub(crate) type Lanes<P> = BTreeMap<i32, Mutex<Lane<P>>>;
 
 /// Wakes threads that have nothing to do.
 #[derive(Clone, Default)]
@@ -68,9 +69,9 @@ impl Drop for RingAtEnd<'_> {
 }
 
 /// Reads until told to stop.
-pub(crate) fn work(
+pub(crate) fn work<P: Partition>(
     mut readers: Vec<Box<dyn Reader>>,
-    lanes: &Lanes,
+    lanes: &Lanes<P>,
     shared: &LaneShared,
     bell: &Bell,
     stop: &AtomicBool,

@@ -112,11 +112,10 @@ fn run(plan: &Plan, runs: &[Run]) -> Outcome {
         };
         let mut options = options(folder.path());
         options.threads = run.threads;
-        options.mode = plan.mode;
         options.drain = run.tenths == 10;
         table.lock().unwrap().fault = run.fault;
         let clock = SteppingClock::new(run.step_ms);
-        let outcome = job(Arc::clone(&query), options, log, &table, &aside, clock).run();
+        let outcome = job(Arc::clone(&query), plan.mode, options, log, &table, &aside, clock).run();
         let killed = run.fault.is_some() && table.lock().unwrap().fault.is_none();
         match outcome {
             Ok(progress) => {
@@ -197,7 +196,7 @@ fn start(
     options.trigger = Trigger::Once;
     change(&mut options);
     let clock = SteppingClock::new(0);
-    job(query(window), options, log, table, &Arc::default(), clock).run()
+    job(query(window), OutputMode::Append, options, log, table, &Arc::default(), clock).run()
 }
 
 #[test]
@@ -285,7 +284,8 @@ fn a_row_from_the_far_future_is_kept_and_moves_no_watermark() {
     let log = MemoryLog { partitions, visible, chunk: 7, committed: Arc::default() };
     let query = query(Window::Tumbling { size_ms: 10_000 });
     let clock = SteppingClock::new(0);
-    let job = job(query, options(folder.path()), log, &Arc::default(), &aside, clock);
+    let options = options(folder.path());
+    let job = job(query, OutputMode::Append, options, log, &Arc::default(), &aside, clock);
     let progress = job.run().unwrap();
     assert!(progress.watermark_ms.unwrap() < 1_700_000_010_000);
     let kept = aside.0.lock().unwrap();
@@ -358,7 +358,9 @@ fn a_run_over_what_is_there_ends_though_more_is_written() {
         chunk: 1,
         committed: Arc::default(),
     };
-    let mut job = job(query, options(folder.path()), log, &Arc::default(), &Arc::default(), clock);
+    let options = options(folder.path());
+    let (table, aside) = Default::default();
+    let mut job = job(query, OutputMode::Append, options, log, &table, &aside, clock);
     job.log = Arc::new(BusyLog);
     assert_eq!(job.run().unwrap().total.rejected, BUSY_END as u64 - 1);
 }

@@ -75,6 +75,11 @@ impl PartitionState {
         Ok(state)
     }
 
+    /// The query whose windows these are.
+    pub fn query(&self) -> &Arc<WindowQuery> {
+        &self.query
+    }
+
     /// The watermark; `None` before the first row.
     pub fn watermark_ms(&self) -> Option<i64> {
         self.watermark.current_ms()

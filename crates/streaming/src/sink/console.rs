@@ -12,15 +12,19 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
+use arus_runtime::number::group_digits;
 use chrono::NaiveDate;
 
 use super::cells;
 use super::{EpochOutput, Guarantee, Sink};
 use crate::Error;
+use crate::operator::TableRows;
 
 /// Prints every epoch's rows. At-least-once: a terminal cannot say what it has shown.
 pub struct ConsoleSink {
     out: Box<dyn Write + Send>,
+    /// Which tables are printed, and under what names; none: the first one, which needs no name.
+    tables: Vec<(usize, String)>,
     /// The day of the last window shown: the next row tells its day only if it is another one.
     day: Option<NaiveDate>,
 }
@@ -33,7 +37,13 @@ impl ConsoleSink {
 
     /// Prints to `out`.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { out, day: None }
+        Self { out, tables: vec![(0, String::new())], day: None }
+    }
+
+    /// Prints the named tables of a job that has several; each with its place among them.
+    #[must_use]
+    pub fn with_tables(self, tables: Vec<(usize, String)>) -> Self {
+        Self { tables, ..self }
     }
 
     /// The table's lines, without the epoch's own.
@@ -69,6 +79,21 @@ impl ConsoleSink {
             _ => span,
         }
     }
+}
+
+/// `epoch 12 · bank_balance_by_city · 2 rows · 1 gone`
+fn title(epoch: u64, name: &str, rows: usize, gone: usize) -> String {
+    let mut text = format!("epoch {epoch}");
+    if !name.is_empty() {
+        text.push_str(&format!(" · {name}"));
+    }
+    let plural = if rows == 1 { "" } else { "s" };
+    text.push_str(&format!(" · {} row{plural}", group_digits(rows as u64)));
+    if gone > 0 {
+        text.push_str(&format!(" · {} gone", group_digits(gone as u64)));
+    }
+    text.push('\n');
+    text
 }
 
 fn width(text: &str) -> usize {
@@ -107,18 +132,24 @@ impl Sink for ConsoleSink {
     }
 
     fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error> {
-        let count = output.rows.num_rows();
-        if count == 0 {
-            return Ok(());
-        }
-        let plural = if count == 1 { "" } else { "s" };
-        let count = arus_runtime::number::group_digits(count as u64);
-        let mut text = format!("epoch {} · {count} row{plural}\n", output.epoch);
-        for line in self.table(output.rows) {
-            text.push_str(&line);
+        let mut text = String::new();
+        for (index, name) in self.tables.clone() {
+            let TableRows { rows, deleted } = &output.tables[index];
+            if rows.num_rows() + deleted.num_rows() == 0 {
+                continue;
+            }
+            text.push_str(&title(output.epoch, &name, rows.num_rows(), deleted.num_rows()));
+            if rows.num_rows() > 0 {
+                for line in self.table(rows) {
+                    text.push_str(&line);
+                    text.push('\n');
+                }
+            }
             text.push('\n');
         }
-        text.push('\n');
+        if text.is_empty() {
+            return Ok(());
+        }
         let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
         written.map_err(|source| Error::File {
             action: "write",
@@ -163,7 +194,7 @@ mod tests {
         let none = purchases(&[]);
         let second = purchases(&[(midnight, "Bed", 1, 5), (midnight + 30_000, "Bed", 1_000, 7)]);
         for (epoch, rows) in [(1, &first), (2, &none), (3, &second)] {
-            sink.commit(EpochOutput { epoch, rows }).unwrap();
+            sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] }).unwrap();
         }
         let expected = "\
 epoch 1 · 2 rows
@@ -185,7 +216,9 @@ epoch 3 · 2 rows
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut sink = ConsoleSink::new(Box::new(full));
         let rows = purchases(&[(0, "Bed", 1, 1)]);
-        let error = sink.commit(EpochOutput { epoch: 1, rows: &rows }).unwrap_err();
+        let error = sink
+            .commit(EpochOutput { epoch: 1, tables: &[TableRows::new(rows.clone())] })
+            .unwrap_err();
         assert!(
             error.to_string().starts_with("cannot write the console: No space left"),
             "{error}"

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use super::files::fault;
 use super::fixture::epoch_rows;
 use super::{EpochOutput, Sink};
+use crate::operator::TableRows;
 
 /// Makes a sink on a folder.
 pub(crate) type Make<'a> = &'a dyn Fn(&Path) -> Box<dyn Sink>;
@@ -37,7 +38,7 @@ fn live(sink: &mut dyn Sink, epochs: u64) -> Result<(), crate::Error> {
     assert!(last <= epochs, "an epoch from nowhere: {last}");
     for epoch in last + 1..=epochs {
         let rows: RecordBatch = epoch_rows(epoch);
-        sink.commit(EpochOutput { epoch, rows: &rows })?;
+        sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] })?;
     }
     Ok(())
 }

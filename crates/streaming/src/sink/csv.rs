@@ -135,10 +135,10 @@ impl CsvSink {
     }
 
     fn commit_append(&self, old: &Manifest, output: EpochOutput<'_>) -> Result<u64, Error> {
-        if output.rows.num_rows() == 0 {
+        if output.rows().num_rows() == 0 {
             return Ok(old.bytes);
         }
-        let bytes = self.encode(output.rows, old.bytes == 0)?;
+        let bytes = self.encode(output.rows(), old.bytes == 0)?;
         let length = files::length(&self.data)?.unwrap_or(0);
         if length < old.bytes {
             return Err(self.other(format!("it became shorter ({length} bytes) while the job ran")));
@@ -148,7 +148,7 @@ impl CsvSink {
     }
 
     fn commit_complete(&self, output: EpochOutput<'_>) -> Result<u64, Error> {
-        let bytes = self.encode(output.rows, true)?;
+        let bytes = self.encode(output.rows(), true)?;
         files::write_new(&self.pending(output.epoch), &bytes)?;
         Ok(bytes.len() as u64)
     }

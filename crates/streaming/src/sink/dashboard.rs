@@ -7,16 +7,15 @@
 //! process in the background of its terminal can use it, and Ctrl-C works as always.
 
 mod state;
-mod terminal;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::live::screen::Screen;
 use super::{EpochOutput, Guarantee, OutputTable, Sink};
 use crate::Error;
 use crate::progress::{Progress, Watcher};
 use state::State;
-use terminal::Screen;
 
 /// What the view shows besides the job's progress.
 #[derive(Clone, Debug)]
@@ -93,7 +92,7 @@ impl Sink for DashboardSink {
     }
 
     fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error> {
-        self.0.lock().state.rows(output.rows);
+        self.0.lock().state.rows(output.rows());
         Ok(())
     }
 
@@ -119,7 +118,7 @@ impl Watcher for DashboardWatcher {
     fn finished(&mut self, progress: &Progress) {
         let mut inner = self.0.lock();
         inner.state.progress(progress);
-        inner.state.ended = true;
+        inner.state.pulse.ended = true;
         inner.draw();
     }
 }

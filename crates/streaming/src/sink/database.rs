@@ -1,4 +1,4 @@
-//! A database table, exactly once: the epoch's rows and its number are one transaction.
+//! Database tables, exactly once: the epoch's rows and its number are one transaction.
 
 use arus_store::{Store, TableSpec, TableWrite};
 use tokio::runtime::Handle;
@@ -6,46 +6,57 @@ use tokio::runtime::Handle;
 use super::{EpochOutput, Guarantee, OutputMode, OutputTable, Sink};
 use crate::Error;
 
-/// Rows in a table of PostgreSQL or SQLite: upserted by key (append, update) or replaced as a whole
-/// (complete).
+/// Rows in tables of PostgreSQL or SQLite: upserted and deleted by key (append, update) or replaced
+/// as a whole (complete).
 ///
 /// Its calls block on the runtime behind the handle: use it on a thread of its own, not inside an
 /// async task.
 pub struct DatabaseSink {
     store: Store,
     runtime: Handle,
-    table: TableSpec,
-    mode: OutputMode,
+    tables: Vec<(TableSpec, OutputMode)>,
     /// The last epoch in the database, once it was asked for.
     last: Option<Option<u64>>,
 }
 
 impl DatabaseSink {
-    /// A sink for the table of that name; it is made at the first call if it is absent. The epoch
-    /// is kept under the table's name, so that two jobs cannot write to one table: the second finds
-    /// an epoch that is not its own.
-    pub fn new(store: Store, runtime: Handle, table: OutputTable) -> Self {
-        let OutputTable { name, schema, key, mode } = table;
-        let table = TableSpec { name, schema, key };
-        Self { store, runtime, table, mode, last: None }
+    /// A sink for the tables of these names, one or more; they are made at the first call if they
+    /// are absent. The epoch is kept under the first one's name, so that two jobs cannot write to
+    /// one table: the second finds an epoch that is not its own.
+    pub fn new(store: Store, runtime: Handle, tables: Vec<OutputTable>) -> Self {
+        let spec = |table: OutputTable| {
+            let OutputTable { name, schema, key, mode } = table;
+            (TableSpec { name, schema, key }, mode)
+        };
+        Self { store, runtime, tables: tables.into_iter().map(spec).collect(), last: None }
+    }
+
+    /// What the epoch is kept under.
+    fn owner(&self) -> &str {
+        &self.tables[0].0.name
     }
 
     fn epoch_in_database(&mut self) -> Result<Option<u64>, Error> {
         if let Some(last) = self.last {
             return Ok(last);
         }
-        let (store, table) = (&self.store, &self.table);
-        let (last, had_table) = self.runtime.block_on(async {
-            let last = store.last_epoch(&table.name).await?;
-            let had_table = store.has_table(table).await?;
-            if had_table || last.is_none() {
-                store.ensure_table(table).await?;
+        let store = &self.store;
+        let (last, gone) = self.runtime.block_on(async {
+            let last = store.last_epoch(self.owner()).await?;
+            let mut gone = None;
+            for (table, _) in &self.tables {
+                if last.is_none() || store.has_table(table).await? {
+                    store.ensure_table(table).await?;
+                } else {
+                    gone.get_or_insert(table.name.clone());
+                }
             }
-            Ok::<_, arus_store::Error>((last, had_table))
+            Ok::<_, arus_store::Error>((last, gone))
         })?;
-        if let (Some(epoch), false) = (last, had_table) {
-            let reason =
-                format!("epoch {epoch} is noted, but the table is gone, and its rows with it");
+        if let (Some(epoch), Some(table)) = (last, gone) {
+            let reason = format!(
+                "epoch {epoch} is noted, but the table {table} is gone, and its rows with it"
+            );
             return Err(Error::OtherOutput { sink: self.name(), reason });
         }
         self.last = Some(last);
@@ -55,7 +66,9 @@ impl DatabaseSink {
 
 impl Sink for DatabaseSink {
     fn name(&self) -> String {
-        format!("table {} in {}", self.table.name, self.store.describe())
+        let names: Vec<&str> = self.tables.iter().map(|(table, _)| table.name.as_str()).collect();
+        let tables = if names.len() == 1 { "table" } else { "tables" };
+        format!("{tables} {} in {}", names.join(", "), self.store.describe())
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -68,34 +81,47 @@ impl Sink for DatabaseSink {
     }
 
     fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error> {
-        let EpochOutput { epoch, rows } = output;
+        let epoch = output.epoch;
         let last = self.epoch_in_database()?;
         if epoch != last.unwrap_or(0) + 1 {
             return Err(Error::EpochConflict { sink: self.name(), found: last, epoch });
         }
-        let table = &self.table;
-        let writes = match self.mode {
-            OutputMode::Complete => vec![TableWrite::Replace { table, rows }],
-            _ if rows.num_rows() == 0 => vec![],
-            OutputMode::Append | OutputMode::Update => vec![TableWrite::Upsert { table, rows }],
-        };
+        let mut writes = Vec::new();
+        for ((table, mode), change) in self.tables.iter().zip(output.tables) {
+            let (rows, keys) = (&change.rows, &change.deleted);
+            if *mode == OutputMode::Complete {
+                writes.push(TableWrite::Replace { table, rows });
+                continue;
+            }
+            if keys.num_rows() > 0 {
+                writes.push(TableWrite::Delete { table, keys });
+            }
+            if rows.num_rows() > 0 {
+                writes.push(TableWrite::Upsert { table, rows });
+            }
+        }
         // After a failure nobody knows what is there: the next call asks.
         self.last = None;
-        self.runtime.block_on(self.store.commit_epoch(&self.table.name, last, epoch, &writes))?;
+        self.runtime.block_on(self.store.commit_epoch(self.owner(), last, epoch, &writes))?;
         self.last = Some(Some(epoch));
         Ok(())
     }
 
     fn reset(&mut self) -> Result<(), Error> {
         self.last = None;
-        let (store, table) = (&self.store, &self.table);
+        let store = &self.store;
         Ok(self.runtime.block_on(async {
-            // A table without an epoch is a job's own only if it has the shape of one.
-            if store.last_epoch(&table.name).await?.is_none() && store.has_table(table).await? {
-                store.ensure_table(table).await?;
+            // Tables without an epoch are a job's own only if they have the shape of one.
+            if store.last_epoch(self.owner()).await?.is_none() {
+                for (table, _) in &self.tables {
+                    if store.has_table(table).await? {
+                        store.ensure_table(table).await?;
+                    }
+                }
             }
-            // It goes, and the next call makes it anew.
-            store.reset_job(&table.name, &[table]).await
+            // They go, and the next call makes them anew.
+            let tables: Vec<&TableSpec> = self.tables.iter().map(|(table, _)| table).collect();
+            store.reset_job(self.owner(), &tables).await
         })?)
     }
 }
@@ -103,6 +129,7 @@ impl Sink for DatabaseSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::TableRows;
     use crate::sink::fixture::{purchases, table};
     use arrow::array::RecordBatch;
     use std::time::Duration;
@@ -128,7 +155,7 @@ mod tests {
 
         fn sink(&self, mode: OutputMode) -> DatabaseSink {
             let handle = self.runtime.handle().clone();
-            DatabaseSink::new(self.store(), handle, table(mode))
+            DatabaseSink::new(self.store(), handle, vec![table(mode)])
         }
 
         fn rows(&self) -> RecordBatch {
@@ -139,7 +166,7 @@ mod tests {
     }
 
     fn commit(sink: &mut DatabaseSink, epoch: u64, rows: &RecordBatch) -> Result<(), Error> {
-        sink.commit(EpochOutput { epoch, rows })
+        sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] })
     }
 
     #[test]
@@ -231,7 +258,10 @@ mod tests {
         world.runtime.block_on(store.reset_job("somebody else", &[&spec])).unwrap();
         let mut sink = world.sink(OutputMode::Append);
         let error = sink.last_epoch().unwrap_err().to_string();
-        assert!(error.contains("epoch 1 is noted, but the table is gone"), "{error}");
+        assert!(
+            error.contains("epoch 1 is noted, but the table purchase_windows is gone"),
+            "{error}"
+        );
         assert!(error.contains("--reset"), "{error}");
         sink.reset().unwrap();
         assert_eq!(sink.last_epoch().unwrap(), None);

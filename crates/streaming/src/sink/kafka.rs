@@ -119,19 +119,19 @@ impl Sink for KafkaSink {
     }
 
     fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error> {
-        if output.rows.num_rows() == 0 {
+        if output.rows().num_rows() == 0 {
             return Ok(());
         }
         let failed = |error: arrow::error::ArrowError| Error::Encode {
             sink: self.name(),
             reason: error.to_string(),
         };
-        let rows = with_integer_times(output.rows).map_err(failed)?;
+        let rows = with_integer_times(output.rows()).map_err(failed)?;
         let schema = rows.schema();
         let key: Result<Vec<_>, _> = self.table.key.iter().map(|k| schema.index_of(k)).collect();
         let keys = key.and_then(|key| rows.project(&key)).map_err(failed)?;
         let (keys, values) = (self.json_lines(&keys)?, self.json_lines(&rows)?);
-        let windows = cells::windows(output.rows);
+        let windows = cells::windows(output.rows());
         let epoch = output.epoch.to_string();
         for (row, (key, value)) in keys.iter().zip(&values).enumerate() {
             self.outbox.send(Record {
@@ -157,6 +157,7 @@ impl Sink for KafkaSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::TableRows;
     use crate::sink::OutputMode;
     use crate::sink::fixture::{purchases, table};
     use std::sync::Mutex;
@@ -208,8 +209,8 @@ mod tests {
         let fake = Fake::default();
         let rows = purchases(&[(30_000, "Bed\n\"x\"", 12, 6_120_000)]);
         let mut sink = sink(&fake);
-        sink.commit(EpochOutput { epoch: 7, rows: &rows }).unwrap();
-        sink.commit(EpochOutput { epoch: 8, rows: &purchases(&[]) }).unwrap();
+        sink.commit(EpochOutput { epoch: 7, tables: &[TableRows::new(rows.clone())] }).unwrap();
+        sink.commit(EpochOutput { epoch: 8, tables: &[TableRows::new(purchases(&[]))] }).unwrap();
         let expected = (
             "purchase_windows".to_owned(),
             r#"{"window_start":30000,"furniture":"Bed\n\"x\""}"#.to_owned(),
@@ -228,7 +229,9 @@ mod tests {
     fn a_commit_does_not_return_before_every_record_is_taken() {
         let fake = Fake { takes: Some(1), ..Fake::default() };
         let rows = purchases(&[(0, "Bed", 1, 1), (0, "Sofa", 1, 1)]);
-        let error = sink(&fake).commit(EpochOutput { epoch: 1, rows: &rows }).unwrap_err();
+        let error = sink(&fake)
+            .commit(EpochOutput { epoch: 1, tables: &[TableRows::new(rows.clone())] })
+            .unwrap_err();
         assert_eq!(error.to_string(), "not taken");
         assert_eq!(fake.sent.lock().unwrap().len(), 2);
     }
@@ -238,7 +241,10 @@ mod tests {
         let mut sink = sink(&Fake::default());
         sink.table.key = vec!["colour".to_owned()];
         let rows = purchases(&[(0, "Bed", 1, 1)]);
-        let error = sink.commit(EpochOutput { epoch: 1, rows: &rows }).unwrap_err().to_string();
+        let error = sink
+            .commit(EpochOutput { epoch: 1, tables: &[TableRows::new(rows.clone())] })
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("colour"), "{error}");
     }
 }

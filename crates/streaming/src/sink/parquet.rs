@@ -172,8 +172,8 @@ impl Sink for ParquetSink {
         self.manifest = None;
         let complete = self.table.mode == OutputMode::Complete;
         let mut new = Manifest { epoch: output.epoch, bytes: 0, columns: old.columns };
-        if complete || output.rows.num_rows() > 0 {
-            let bytes = self.encode(output.rows)?;
+        if complete || output.rows().num_rows() > 0 {
+            let bytes = self.encode(output.rows())?;
             new.bytes = bytes.len() as u64;
             files::write_new(&self.pending(output.epoch), &bytes)?;
             if !complete {

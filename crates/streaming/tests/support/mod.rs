@@ -14,10 +14,11 @@ use arus_runtime::clock::Clock;
 use arus_runtime::shutdown::Shutdown;
 use arus_streaming::Error;
 use arus_streaming::aside::{Aside, KeptRecord, Why};
-use arus_streaming::decode::Decoder;
+use arus_streaming::decode::{Decoder, NO_VALUE};
 use arus_streaming::job::{Job, JobOptions, Start, Trigger};
 use arus_streaming::sink::{EpochOutput, Guarantee, OutputMode, Sink};
 use arus_streaming::source::{Log, Reader, Wake};
+use arus_streaming::windows::Windows;
 use arus_window::{QueryOptions, Window, WindowQuery};
 
 /// Payloads by partition; only the first `visible` of each are there yet.
@@ -137,7 +138,7 @@ impl Sink for MemorySink {
         if self.mode == OutputMode::Complete {
             table.rows.clear();
         }
-        table.rows.extend(texts(output.rows));
+        table.rows.extend(texts(output.rows()));
         match fault {
             Some(_) => Err(Error::Unsupported("killed after the commit".into())),
             None => Ok(()),
@@ -192,7 +193,8 @@ impl Clock for SteppingClock {
 struct PurchaseDecoder(PurchaseColumns);
 
 impl Decoder for PurchaseDecoder {
-    fn push(&mut self, payload: &[u8]) -> Result<i64, String> {
+    fn push(&mut self, record: &Record<'_>) -> Result<i64, String> {
+        let payload = record.payload.ok_or(NO_VALUE)?;
         self.0.push_json(payload).map_err(|invalid| invalid.to_string())
     }
 
@@ -207,7 +209,6 @@ pub(crate) fn options(checkpoint: &Path) -> JobOptions {
         identity: vec![("topic".into(), "purchases".into())],
         start: Start::Earliest,
         trigger: Trigger::AvailableNow,
-        mode: OutputMode::Append,
         threads: 1,
         idle_timeout: Duration::from_secs(1_000_000_000),
         max_skew: Duration::from_secs(300),
@@ -232,15 +233,15 @@ pub(crate) fn query(window: Window) -> Arc<WindowQuery> {
 
 pub(crate) fn job(
     query: Arc<WindowQuery>,
+    mode: OutputMode,
     options: JobOptions,
     log: MemoryLog,
     table: &Arc<Mutex<MemoryTable>>,
     aside: &Arc<MemoryAside>,
     clock: SteppingClock,
-) -> Job {
-    let mode = options.mode;
+) -> Job<Windows> {
     Job {
-        query,
+        operator: Windows::new(query, mode).unwrap(),
         options,
         log: Arc::new(log),
         brokers: "memory".into(),

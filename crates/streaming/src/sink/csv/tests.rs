@@ -1,6 +1,7 @@
 //! The CSV file: what is in it, what is refused, and every death.
 
 use super::*;
+use crate::operator::TableRows;
 use crate::sink::crash::{self, contents};
 use crate::sink::fixture::{epoch_rows, purchases, table};
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ fn make(mode: OutputMode) -> impl Fn(&Path) -> Box<dyn Sink> {
 }
 
 fn commit(sink: &mut CsvSink, epoch: u64, rows: &RecordBatch) -> Result<(), Error> {
-    sink.commit(EpochOutput { epoch, rows })
+    sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] })
 }
 
 const NOON: i64 = 1_795_435_230_000;

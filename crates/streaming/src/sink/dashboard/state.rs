@@ -6,14 +6,13 @@ use arrow::array::RecordBatch;
 
 use super::DashboardOptions;
 use crate::progress::Progress;
+use crate::sink::live::pulse::Pulse;
 use crate::sink::{OutputMode, cells};
 
 /// Rows kept for the table; no terminal shows more.
 const MOST_ROWS: usize = 400;
 /// Open windows, and groups of one, that are made ready to be shown.
 const MOST_OPEN: usize = 40;
-/// Seconds of the line of events per second.
-const MOST_SECONDS: usize = 180;
 /// How long a new row is bright.
 const FRESH_SECONDS: u64 = 3;
 
@@ -64,16 +63,12 @@ pub(super) struct Column {
 pub(super) struct State {
     pub(super) options: DashboardOptions,
     pub(super) columns: Vec<Column>,
-    pub(super) progress: Option<Progress>,
+    pub(super) pulse: Pulse,
     pub(super) open: Vec<OpenWindow>,
     /// The newest first.
     pub(super) rows: VecDeque<Row>,
-    /// Events per second, one value per second of uptime, the newest last.
-    pub(super) rates: VecDeque<f64>,
     /// Groups by the order of their first showing: a group keeps its colour.
     pub(super) labels: HashMap<String, usize>,
-    pub(super) ended: bool,
-    rates_until_s: u64,
 }
 
 impl State {
@@ -90,14 +85,11 @@ impl State {
         });
         Self {
             columns: columns.collect(),
+            pulse: Pulse::new(options.job.clone()),
             options,
-            progress: None,
             open: Vec::new(),
             rows: VecDeque::new(),
-            rates: VecDeque::new(),
             labels: HashMap::new(),
-            ended: false,
-            rates_until_s: 0,
         }
     }
 
@@ -108,11 +100,7 @@ impl State {
 
     /// Whether a row came just now.
     pub(super) fn is_fresh(&self, row: &Row) -> bool {
-        self.uptime_s() < row.came_s + FRESH_SECONDS
-    }
-
-    fn uptime_s(&self) -> u64 {
-        self.progress.as_ref().map_or(0, |progress| progress.uptime.as_secs())
+        self.pulse.uptime_s() < row.came_s + FRESH_SECONDS
     }
 
     /// Takes an epoch's rows in, as the output mode says.
@@ -123,7 +111,7 @@ impl State {
         let windows = cells::windows(batch);
         let keys: Vec<_> =
             self.options.table.key.iter().filter_map(|name| batch.column_by_name(name)).collect();
-        let came_s = self.uptime_s();
+        let came_s = self.pulse.uptime_s();
         // An epoch may bring far more rows than can be seen: only the last ones are made to text.
         for row in batch.num_rows().saturating_sub(MOST_ROWS)..batch.num_rows() {
             let texts =
@@ -155,32 +143,10 @@ impl State {
 
     /// Takes the job's state in.
     pub(super) fn progress(&mut self, progress: &Progress) {
-        self.note_rate(progress.uptime.as_secs(), progress.rows_per_second);
         if let Some(open) = &progress.open {
             self.open = self.open_windows(open);
         }
-        self.progress = Some(Progress { open: None, ..progress.clone() });
-    }
-
-    /// One value per second: several reports in a second keep the last, a second without a report
-    /// takes the next one's.
-    fn note_rate(&mut self, second: u64, rate: f64) {
-        let rate = if rate.is_finite() { rate.max(0.0) } else { 0.0 };
-        match self.rates.back_mut() {
-            Some(last) if second < self.rates_until_s => *last = rate,
-            Some(_) => {
-                let first = second.saturating_sub(MOST_SECONDS as u64);
-                self.rates_until_s = self.rates_until_s.max(first);
-            }
-            None => self.rates_until_s = second,
-        }
-        while self.rates_until_s <= second {
-            self.rates.push_back(rate);
-            self.rates_until_s += 1;
-        }
-        while self.rates.len() > MOST_SECONDS {
-            self.rates.pop_front();
-        }
+        self.pulse.progress(progress);
     }
 
     /// The open windows, those that close first in front. Only what a screen can show is made to

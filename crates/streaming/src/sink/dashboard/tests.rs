@@ -190,7 +190,7 @@ fn the_line_of_speeds_has_one_value_per_second() {
         now.uptime = Duration::from_millis(ms);
         now.rows_per_second = rate;
         state.progress(&now);
-        state.rates.iter().copied().collect::<Vec<_>>()
+        state.pulse.rates.iter().copied().collect::<Vec<_>>()
     };
     at(100, 1.0);
     assert_eq!(at(900, 2.0), [2.0]);

@@ -4,10 +4,10 @@ use arus_runtime::number::group_digits;
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
-use super::{BOLD, DIM, fit, rule, text_width};
 use crate::sink::OutputMode;
 use crate::sink::cells;
 use crate::sink::dashboard::state::State;
+use crate::sink::live::text::{BOLD, DIM, cut, fit, rule, text_width};
 
 pub(super) fn lines(state: &State, width: usize, most: usize) -> Vec<Line<'static>> {
     if most < 2 {
@@ -18,12 +18,12 @@ pub(super) fn lines(state: &State, width: usize, most: usize) -> Vec<Line<'stati
         OutputMode::Update => "CHANGED",
         OutputMode::Complete => "ALL",
     };
-    let closed = state.progress.as_ref().map_or(0, |progress| progress.closed_windows);
+    let closed = state.pulse.progress.as_ref().map_or(0, |progress| progress.closed_windows);
     let title = format!("{title} {}", group_digits(closed));
     let mut lines = vec![rule(&title, "newest first", width)];
     if state.rows.is_empty() {
         let text = "none yet: a window closes when the watermark has passed its end";
-        lines.push(Line::styled(super::cut(text, width), DIM));
+        lines.push(Line::styled(cut(text, width), DIM));
         return lines;
     }
     let has_window = state.rows.iter().any(|row| row.window.is_some());

@@ -3,9 +3,10 @@
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
-use super::{BOLD, DIM, PALETTE, bar, cut, fit, period, rule, text_width};
+use super::PALETTE;
 use crate::sink::cells;
 use crate::sink::dashboard::state::{OpenRow, OpenWindow, State};
+use crate::sink::live::text::{BOLD, DIM, bar, cut, fit, period, rule, text_width};
 
 /// Columns of the group rows, the same for all windows so that bars can be compared.
 struct Columns {
@@ -19,7 +20,7 @@ pub(super) fn lines(state: &State, width: usize, most: usize) -> Vec<Line<'stati
     if most == 0 {
         return Vec::new();
     }
-    let open = state.progress.as_ref().map_or(0, |progress| progress.open_windows);
+    let open = state.pulse.progress.as_ref().map_or(0, |progress| progress.open_windows);
     let columns = columns(state, width);
     let mut lines = vec![heading(state, &columns, open, width)];
     if state.open.is_empty() {
@@ -103,7 +104,7 @@ fn heading(state: &State, columns: &Columns, open: usize, width: usize) -> Line<
 fn gauge(state: &State, window: &OpenWindow, width: usize) -> Line<'static> {
     let span = cells::span(window.start_ms, window.end_ms);
     let end = cells::time_of_day(window.end_ms);
-    let watermark_ms = state.progress.as_ref().and_then(|progress| progress.watermark_ms);
+    let watermark_ms = state.pulse.progress.as_ref().and_then(|progress| progress.watermark_ms);
     let length_ms = (window.end_ms - window.start_ms).max(1);
     let left_ms = watermark_ms.map_or(length_ms, |at| window.end_ms.saturating_sub(at).max(0));
     let to_go = if watermark_ms.is_none() {

@@ -23,13 +23,13 @@ static HOOKS: Once = Once::new();
 const DRAWS_UNTIL_ANEW: u32 = 15;
 
 /// The second screen of the terminal on standard output.
-pub(super) struct Screen {
+pub(in crate::sink) struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     draws: u32,
 }
 
 impl Screen {
-    pub(super) fn enter() -> Result<Self, Error> {
+    pub(in crate::sink) fn enter() -> Result<Self, Error> {
         if !io::stdout().is_terminal() {
             return Err(Error::Unsupported(
                 "the live view needs a terminal on standard output: use the console sink in a pipe"
@@ -58,7 +58,7 @@ impl Screen {
 
     /// Draws a frame. A terminal that is gone is no reason to end a job, so failures are passed
     /// over.
-    pub(super) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) {
+    pub(in crate::sink) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) {
         if !TAKEN.load(Ordering::SeqCst) {
             return;
         }

@@ -4,24 +4,24 @@ use arus_runtime::number::group_digits;
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
-use super::{BOLD, DIM, bar, cut, fit, period, text_width};
+use super::pulse::Pulse;
+use super::text::{BOLD, DIM, bar, cut, fit, period, text_width};
 use crate::progress::{PartitionProgress, Progress, Totals};
 use crate::sink::cells;
-use crate::sink::dashboard::state::State;
 
 /// A job that lags by more than this many seconds of its own speed is catching up.
 const CATCHING_UP_SECONDS: f64 = 5.0;
 
-pub(super) fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
-    let Some(progress) = &state.progress else {
-        return vec![title(state, "starting", Color::Yellow, "", width), Line::raw("")];
+pub(in crate::sink) fn lines(pulse: &Pulse, width: usize) -> Vec<Line<'static>> {
+    let Some(progress) = &pulse.progress else {
+        return vec![title(pulse, "starting", Color::Yellow, "", width), Line::raw("")];
     };
-    let (word, colour) = condition(state, progress);
+    let (word, colour) = condition(pulse, progress);
     let uptime = period(i64::try_from(progress.uptime.as_secs()).unwrap_or(i64::MAX));
     let remark = format!(" · epoch {} · up {uptime}", group_digits(progress.epoch));
     let mut lines = vec![
-        title(state, word, colour, &remark, width),
-        speed(state, progress, width),
+        title(pulse, word, colour, &remark, width),
+        speed(pulse, progress, width),
         totals("this run", progress.run, width),
         watermark(progress, width),
     ];
@@ -29,9 +29,9 @@ pub(super) fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn condition(state: &State, progress: &Progress) -> (&'static str, Color) {
+fn condition(pulse: &Pulse, progress: &Progress) -> (&'static str, Color) {
     let lag = total_lag(progress);
-    if state.ended {
+    if pulse.ended {
         ("ended", Color::Cyan)
     } else if lag as f64 > (progress.rows_per_second * CATCHING_UP_SECONDS).max(1_000.0) {
         ("catching up", Color::Yellow)
@@ -43,14 +43,14 @@ fn condition(state: &State, progress: &Progress) -> (&'static str, Color) {
 }
 
 fn title(
-    state: &State,
+    pulse: &Pulse,
     word: &'static str,
     colour: Color,
     rest: &str,
     width: usize,
 ) -> Line<'static> {
     let right = text_width(word) + 2 + text_width(rest);
-    let name = cut(&state.options.job, width.saturating_sub(right + 2));
+    let name = cut(&pulse.job, width.saturating_sub(right + 2));
     let gap = width.saturating_sub(text_width(&name) + right);
     Line::from(vec![
         Span::styled(name, BOLD),
@@ -70,11 +70,11 @@ fn whole(rate: f64) -> u64 {
 }
 
 /// `  12,345 events/s ▁▂▃▅▇█  peak 20,000`
-fn speed(state: &State, progress: &Progress, width: usize) -> Line<'static> {
+fn speed(pulse: &Pulse, progress: &Progress, width: usize) -> Line<'static> {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let now = format!("{:>10}", group_digits(whole(progress.rows_per_second)));
     let room = width.saturating_sub(text_width(&now) + 26).min(120);
-    let shown: Vec<f64> = state.rates.iter().rev().take(room).rev().copied().collect();
+    let shown: Vec<f64> = pulse.rates.iter().rev().take(room).rev().copied().collect();
     let peak = shown.iter().copied().fold(0.0, f64::max);
     let step = |rate: &f64| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 7")]

@@ -1,0 +1,234 @@
+//! The live view of tables: each as it stands now, refreshed in place. At-least-once, as every
+//! screen.
+//!
+//! A [`Board`] is one screen with two handles, as a [`super::dashboard::Dashboard`] is: the sink
+//! is given the changed rows, the watcher is told the progress and draws.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arrow::array::RecordBatch;
+use ratatui::Frame;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::live::pulse::Pulse;
+use super::live::screen::Screen;
+use super::live::text::{self, BOLD, DIM, fit, inner, text_width};
+use super::live::{head, text::rule};
+use super::{EpochOutput, Guarantee, OutputTable, Sink, cells};
+use crate::Error;
+use crate::progress::{Progress, Watcher};
+
+/// The most rows that are kept of a table; no terminal shows more.
+const MOST_ROWS: usize = 400;
+
+/// What the view shows besides the job's progress.
+#[derive(Clone, Debug)]
+pub struct BoardOptions {
+    /// The job's title: `nasabah_bank → bank_customers`.
+    pub job: String,
+    /// The tables that are shown, with their places among the job's output tables.
+    pub tables: Vec<(usize, OutputTable)>,
+    /// Where the results are, one place each.
+    pub where_to: Vec<String>,
+}
+
+/// The live view of one job. Clones are the same screen.
+#[derive(Clone)]
+pub struct Board {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    state: State,
+    screen: Screen,
+}
+
+/// All that is drawn.
+struct State {
+    options: BoardOptions,
+    pulse: Pulse,
+    /// Of each shown table its rows as text, by their keys.
+    rows: Vec<BTreeMap<Vec<String>, Vec<String>>>,
+}
+
+impl Board {
+    /// Takes the terminal's second screen and draws an empty view.
+    ///
+    /// # Errors
+    /// When standard output is no terminal.
+    pub fn start(options: BoardOptions) -> Result<Self, Error> {
+        let screen = Screen::enter()?;
+        let inner = Inner { state: State::new(options), screen };
+        let board = Self { inner: Arc::new(Mutex::new(inner)) };
+        board.lock().draw();
+        Ok(board)
+    }
+
+    /// The handle that is given the rows.
+    pub fn sink(&self) -> Box<dyn Sink> {
+        Box::new(BoardSink(self.clone()))
+    }
+
+    /// The handle that is told the progress.
+    pub fn watcher(&self) -> Box<dyn Watcher> {
+        Box::new(BoardWatcher(self.clone()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // After a panic in the other handle a half-updated view is still better than a second
+        // panic.
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn draw(&mut self) {
+        let state = &self.state;
+        self.screen.draw(|frame| draw(frame, state));
+    }
+}
+
+impl State {
+    fn new(options: BoardOptions) -> Self {
+        let pulse = Pulse::new(options.job.clone());
+        let rows = vec![BTreeMap::new(); options.tables.len()];
+        Self { options, pulse, rows }
+    }
+
+    fn take(&mut self, output: EpochOutput<'_>) {
+        for (at, (index, table)) in self.options.tables.iter().enumerate() {
+            let change = &output.tables[*index];
+            let rows = &mut self.rows[at];
+            for key in keys(&change.deleted, &table.key) {
+                rows.remove(&key);
+            }
+            for (row, key) in keys(&change.rows, &table.key).into_iter().enumerate() {
+                let texts = change.rows.columns().iter().map(|column| cells::text(column, row));
+                if rows.len() < MOST_ROWS || rows.contains_key(&key) {
+                    rows.insert(key, texts.collect());
+                }
+            }
+        }
+    }
+}
+
+/// The key of every row, as text.
+fn keys(rows: &RecordBatch, key: &[String]) -> Vec<Vec<String>> {
+    let columns: Vec<_> = key.iter().filter_map(|name| rows.column_by_name(name)).collect();
+    let key = |row| columns.iter().map(|column| cells::text(column, row)).collect();
+    (0..rows.num_rows()).map(key).collect()
+}
+
+/// Draws the whole view.
+fn draw(frame: &mut Frame<'_>, state: &State) {
+    let area = inner(frame.area());
+    if area.is_empty() {
+        frame.render_widget(Line::raw("too small"), frame.area());
+        return;
+    }
+    let width = usize::from(area.width);
+    let head = head::lines(&state.pulse, width);
+    let foot = text::foot(
+        &state.options.where_to,
+        state.pulse.ended,
+        width,
+        usize::from(area.height) / 10,
+    );
+    let mut left = usize::from(area.height).saturating_sub(head.len() + foot.len());
+    let mut lines = head;
+    for (at, rows) in state.rows.iter().enumerate() {
+        // Small tables first: what they leave is for the last one.
+        let later: usize = state.rows[at + 1..].iter().map(|rows| rows.len().min(6) + 2).sum();
+        let shown = table(&state.options.tables[at].1, rows, width, left.saturating_sub(later));
+        left = left.saturating_sub(shown.len());
+        lines.extend(shown);
+    }
+    text::draw(frame, lines.into_iter(), foot);
+}
+
+/// A rule with the table's name, the columns' names, and as many rows as fit in `most` lines.
+fn table(
+    table: &OutputTable,
+    rows: &BTreeMap<Vec<String>, Vec<String>>,
+    width: usize,
+    most: usize,
+) -> Vec<Line<'static>> {
+    if most < 3 {
+        return Vec::new();
+    }
+    let shown: Vec<&Vec<String>> = rows.values().take(most - 2).collect();
+    let hidden = rows.len() - shown.len();
+    let remark = if hidden > 0 { format!("{hidden} more") } else { String::new() };
+    let mut lines = vec![rule(&table.name, &remark, width)];
+    let names: Vec<String> =
+        table.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let widest = |at: usize| {
+        let cells = shown.iter().map(|row| text_width(&row[at]));
+        cells.max().unwrap_or(0).max(text_width(&names[at])).min(32)
+    };
+    let line = |texts: &[String], style: Style| {
+        let mut left = width;
+        let mut spans = Vec::new();
+        for (at, field) in table.schema.fields().iter().enumerate() {
+            let room = widest(at) + 2;
+            if room > left {
+                break;
+            }
+            left -= room;
+            let to_the_right = cells::is_number(field.data_type());
+            let is_key = table.key.contains(field.name());
+            let style = if is_key { style.patch(BOLD) } else { style };
+            spans.push(Span::styled(fit(&texts[at], room - 2, to_the_right), style));
+            spans.push(Span::raw("  "));
+        }
+        Line::from(spans)
+    };
+    lines.push(line(&names, DIM));
+    lines.extend(shown.iter().map(|row| line(row, Style::new())));
+    lines
+}
+
+struct BoardSink(Board);
+
+impl Sink for BoardSink {
+    fn name(&self) -> String {
+        "live view".to_owned()
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn last_epoch(&mut self) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error> {
+        self.0.lock().state.take(output);
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), Error> {
+        self.0.lock().state.rows.iter_mut().for_each(BTreeMap::clear);
+        Ok(())
+    }
+}
+
+struct BoardWatcher(Board);
+
+impl Watcher for BoardWatcher {
+    fn progress(&mut self, progress: &Progress) {
+        let mut inner = self.0.lock();
+        inner.state.pulse.progress(progress);
+        inner.draw();
+    }
+
+    fn finished(&mut self, progress: &Progress) {
+        let mut inner = self.0.lock();
+        inner.state.pulse.progress(progress);
+        inner.state.pulse.ended = true;
+        inner.draw();
+    }
+}
