@@ -195,7 +195,9 @@ pub(crate) fn finish(
             return Ok(RecordBatch::new_empty(Arc::clone(&grouping.output_schema)));
         }
         // As in SQL: without groups there is a row even of no rows.
-        groups.update_as(&[], 1, &query.inputs_of(query.no_columns(), 0)?)?;
+        let columns = query.aggregates().iter().map(|one| one.of_nothing());
+        let columns = columns.collect::<Result<_, _>>()?;
+        return Ok(RecordBatch::try_new(Arc::clone(&grouping.output_schema), columns)?);
     }
     let Emitted { keys, columns, .. } = groups.finish()?;
     let by: Vec<SortColumn> =

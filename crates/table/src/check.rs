@@ -2,11 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::ScalarBuffer;
+use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{FieldRef, SchemaRef};
 
 use crate::Error;
+
+/// Which rows are deletions; null is none.
+pub(crate) fn deletions(deleted: &ArrayRef) -> BooleanArray {
+    match deleted.as_boolean() {
+        deleted if deleted.null_count() > 0 => prep_null_mask_filter(deleted),
+        deleted => deleted.clone(),
+    }
+}
 
 /// The values of a 64-bit column.
 pub(crate) fn integers(array: &ArrayRef) -> ScalarBuffer<i64> {

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{filter_record_batch, not, prep_null_mask_filter};
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::DataType;
 use arus_window::aggregate::Aggregate;
 use arus_window::groups::{Emitted, Groups};
 
 use crate::aggregates::finish;
-use crate::check::check_shape;
+use crate::check::{check_shape, deletions};
 use crate::{Error, TableQuery};
 
 /// The aggregates over the messages of one partition of the log.
@@ -93,7 +93,7 @@ impl MessageTotals {
     pub fn apply(&mut self, rows: &RecordBatch) -> Result<usize, Error> {
         let query = Arc::clone(&self.query);
         check_shape(query.input_schema(), rows)?;
-        let deleted = prep_null_mask_filter(rows.column(query.deleted).as_boolean());
+        let deleted = deletions(rows.column(query.deleted));
         let rows = rows.project(&query.row_columns)?;
         let rows = match deleted.true_count() {
             0 => rows,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arus_window::AggregateText;
 use arus_window::aggregate::{Aggregate, Inputs};
@@ -239,11 +239,6 @@ impl TableQuery {
     /// A number that no other state of any table of this query has.
     pub(crate) fn next_stamp(&self) -> u64 {
         self.stamps.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// The columns `read`, without rows.
-    pub(crate) fn no_columns(&self) -> Vec<ArrayRef> {
-        self.read_schema.fields().iter().map(|field| new_empty_array(field.data_type())).collect()
     }
 
     /// The aggregates' arguments for rows of the columns `read`.

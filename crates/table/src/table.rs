@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayData, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, RecordBatch,
-    make_array,
+    Array, ArrayData, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, make_array,
 };
 use arrow::buffer::{Buffer, ScalarBuffer};
-use arrow::compute::prep_null_mask_filter;
 use arrow::util::bit_iterator::BitIndexIterator;
 
-use crate::check::{check_present, check_shape, integers};
+use crate::check::{check_present, check_shape, deletions, integers};
 use crate::column::{Codes, Column, column, make_room};
 use crate::index::{ABSENT, KeyIndex, index};
 use crate::{Applied, Changes, Error, TableQuery};
@@ -173,10 +171,7 @@ impl KeyedTable {
     pub fn apply(&mut self, rows: &RecordBatch) -> Result<Applied, Error> {
         let query = Arc::clone(&self.query);
         check_shape(query.input_schema(), rows)?;
-        let deleted = match rows.column(query.deleted).as_boolean() {
-            deleted if deleted.null_count() > 0 => prep_null_mask_filter(deleted),
-            deleted => deleted.clone(),
-        };
+        let deleted = deletions(rows.column(query.deleted));
         let name = |at: usize| query.input_schema().field(at).name();
         check_present(rows.column(query.key), None, name(query.key))?;
         check_present(rows.column(query.version), Some(&deleted), name(query.version))?;

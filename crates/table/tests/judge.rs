@@ -23,7 +23,7 @@ const AGGREGATES: [&str; 8] = [
     "avg(balance) as mean",
     "min(balance) as least",
     "max(balance) as most",
-    "sum(balance) filter (where active) as active",
+    "sum(balance) filter (where active) as of_active",
     "median(balance) as middle",
 ];
 

@@ -157,6 +157,14 @@ impl Aggregate {
         Ok(Box::new(GroupsAccumulatorAdapter::new(create)))
     }
 
+    /// Its value over no rows, as in SQL: a count is 0, a sum null. One entry.
+    ///
+    /// # Errors
+    /// When DataFusion has no accumulator for the arguments' types.
+    pub fn of_nothing(&self) -> Result<ArrayRef, Error> {
+        Ok(self.function.create_accumulator()?.evaluate()?.to_array()?)
+    }
+
     /// Computes the arguments and the filter for every row.
     ///
     /// # Errors
