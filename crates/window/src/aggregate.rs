@@ -2,7 +2,7 @@
 //! `approx_percentile_cont(price, 0.95) filter (where color = 'red')`, …
 //!
 //! The functions, their argument types and their arithmetic are DataFusion's own; nothing is summed
-//! by hand here.
+//! by hand here. Public for other kinds of state over rows, such as the tables of `arus-table`.
 
 use std::sync::Arc;
 
@@ -35,26 +35,49 @@ impl<T: Into<String>> From<T> for AggregateText {
 
 /// A planned aggregate.
 #[derive(Clone, Debug)]
-pub(crate) struct Aggregate {
-    pub(crate) text: String,
-    pub(crate) name: String,
+pub struct Aggregate {
+    /// What the user wrote.
+    pub text: String,
+    /// The name of its column in the output.
+    pub name: String,
     function: Arc<AggregateFunctionExpr>,
     arguments: Vec<Arc<dyn PhysicalExpr>>,
     filter: Option<Arc<dyn PhysicalExpr>>,
-    pub(crate) state_fields: Vec<FieldRef>,
-    pub(crate) output_field: FieldRef,
+    /// The columns of its intermediate state.
+    pub state_fields: Vec<FieldRef>,
+    /// Its column in the output.
+    pub output_field: FieldRef,
 }
 
 /// An aggregate's arguments and filter, computed for a batch of rows.
 #[derive(Clone, Debug)]
-pub(crate) struct Inputs {
-    pub(crate) arguments: Vec<ArrayRef>,
-    pub(crate) filter: Option<BooleanArray>,
+pub struct Inputs {
+    /// One value per argument and row.
+    pub arguments: Vec<ArrayRef>,
+    /// Which rows count; `None` for all.
+    pub filter: Option<BooleanArray>,
 }
 
 impl Aggregate {
     /// Plans `text` over rows of `schema`.
-    pub(crate) fn plan(
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use arrow::datatypes::{DataType, Field, Schema};
+    /// use arus_window::aggregate::Aggregate;
+    /// use datafusion::prelude::SessionContext;
+    ///
+    /// let rows = Arc::new(Schema::new(vec![Field::new("price", DataType::Int64, false)]));
+    /// let session = SessionContext::new().state();
+    /// let sum = Aggregate::plan(&session, &rows, &"sum(price) as total".into())?;
+    /// assert_eq!(sum.name, "total");
+    /// assert_eq!(sum.columns().collect::<Vec<_>>(), [0]);
+    /// # Ok::<(), arus_window::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it is no aggregate, or cannot be computed over a stream; the sentence says why.
+    pub fn plan(
         session: &SessionState,
         schema: &SchemaRef,
         text: &AggregateText,
@@ -109,15 +132,23 @@ impl Aggregate {
         })
     }
 
+    /// DataFusion's name of the function, such as `sum`.
+    pub fn function_name(&self) -> &str {
+        self.function.fun().name()
+    }
+
     /// The places of the input columns that the arguments and the filter read.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {
         let expressions = self.arguments.iter().chain(&self.filter);
         expressions.flat_map(collect_columns).map(|column| column.index())
     }
 
     /// An empty accumulator for any number of groups. Functions without a vectorised one get
     /// DataFusion's adapter.
-    pub(crate) fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>, Error> {
+    ///
+    /// # Errors
+    /// When DataFusion has none for the arguments' types.
+    pub fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>, Error> {
         if self.function.groups_accumulator_supported() {
             return Ok(self.function.create_groups_accumulator()?);
         }
@@ -126,8 +157,19 @@ impl Aggregate {
         Ok(Box::new(GroupsAccumulatorAdapter::new(create)))
     }
 
+    /// Its value over no rows, as in SQL: a count is 0, a sum null. One entry.
+    ///
+    /// # Errors
+    /// When DataFusion has no accumulator for the arguments' types.
+    pub fn of_nothing(&self) -> Result<ArrayRef, Error> {
+        Ok(self.function.create_accumulator()?.evaluate()?.to_array()?)
+    }
+
     /// Computes the arguments and the filter for every row.
-    pub(crate) fn inputs(&self, rows: &RecordBatch) -> Result<Inputs, Error> {
+    ///
+    /// # Errors
+    /// When an expression cannot be computed, such as a division by zero.
+    pub fn inputs(&self, rows: &RecordBatch) -> Result<Inputs, Error> {
         let compute = |expression: &Arc<dyn PhysicalExpr>| {
             expression.evaluate(rows)?.into_array(rows.num_rows())
         };

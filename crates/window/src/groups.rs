@@ -1,16 +1,21 @@
 //! Accumulators for many groups at once: one row of intermediate state per distinct group key.
+//!
+//! Public for other kinds of state over rows, such as the tables of `arus-table`.
+
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray};
 use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 
-use crate::aggregate::Inputs;
-use crate::{Error, WindowQuery};
+use crate::Error;
+use crate::aggregate::{Aggregate, Inputs};
 
 /// The groups of one window: their keys and their accumulators.
-pub(crate) struct Groups {
+pub struct Groups {
     /// `None` where rows are not grouped: all belong to group 0.
     keys: Option<Box<dyn GroupValues>>,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
@@ -23,28 +28,39 @@ pub(crate) struct Groups {
 }
 
 /// The groups' keys and intermediate state, one entry per group.
-pub(crate) struct Emitted {
-    pub(crate) keys: Vec<ArrayRef>,
-    pub(crate) touched: BooleanArray,
+#[derive(Debug)]
+pub struct Emitted {
+    /// The group columns; none where rows are not grouped, or where the caller knew the groups.
+    pub keys: Vec<ArrayRef>,
+    /// Whether the group got a row since the last [`Groups::copy_states`].
+    pub touched: BooleanArray,
     /// The state columns of all aggregates, one after the other; or, when finished, one column per
     /// aggregate.
-    pub(crate) columns: Vec<ArrayRef>,
+    pub columns: Vec<ArrayRef>,
 }
 
 impl Groups {
-    pub(crate) fn new(query: &WindowQuery) -> Result<Self, Error> {
-        let keys = match query.key_schema().fields().is_empty() {
+    /// No groups yet. `key_schema` is that of the group columns; without any, all rows are of one
+    /// group.
+    ///
+    /// # Errors
+    /// When DataFusion has no accumulator for the arguments' types.
+    pub fn new(key_schema: &SchemaRef, aggregates: &[Aggregate]) -> Result<Self, Error> {
+        let keys = match key_schema.fields().is_empty() {
             true => None,
-            false => Some(new_group_values(query.key_schema().clone(), &GroupOrdering::None)?),
+            false => Some(new_group_values(Arc::clone(key_schema), &GroupOrdering::None)?),
         };
         let accumulators =
-            query.aggregates().iter().map(|a| a.accumulator()).collect::<Result<_, _>>()?;
+            aggregates.iter().map(Aggregate::accumulator).collect::<Result<_, _>>()?;
         Ok(Self { keys, accumulators, count: 0, touched: Vec::new(), group_of_row: Vec::new() })
     }
 
     /// Adds rows: `keys` are their group columns, `inputs` the computed arguments of each
     /// aggregate.
-    pub(crate) fn update(
+    ///
+    /// # Errors
+    /// When DataFusion refuses.
+    pub fn update(
         &mut self,
         keys: &[ArrayRef],
         rows: usize,
@@ -65,9 +81,32 @@ impl Groups {
         Ok(())
     }
 
+    /// The groups of rows with these group columns, new ones made where needed, into
+    /// `group_of_row`. Returns how many groups there are now. For callers who then know the groups
+    /// of many rows: see [`Groups::update_as`].
+    ///
+    /// # Errors
+    /// When DataFusion refuses.
+    pub fn intern(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+        group_of_row: &mut Vec<usize>,
+    ) -> Result<usize, Error> {
+        std::mem::swap(&mut self.group_of_row, group_of_row);
+        let assigned = self.assign_groups(keys, rows);
+        std::mem::swap(&mut self.group_of_row, group_of_row);
+        assigned?;
+        Ok(self.count)
+    }
+
     /// Adds rows whose groups the caller knows: `group_of_row` counts from 0 to `count - 1`. For
-    /// groups that have no key columns of their own, such as sessions.
-    pub(crate) fn update_as(
+    /// groups that have no key columns of their own, such as sessions, and for keys that were
+    /// interned before.
+    ///
+    /// # Errors
+    /// When DataFusion refuses.
+    pub fn update_as(
         &mut self,
         group_of_row: &[usize],
         count: usize,
@@ -87,9 +126,12 @@ impl Groups {
 
     /// Adds intermediate states: `states` are the state columns of all aggregates, one after the
     /// other.
-    pub(crate) fn merge(
+    ///
+    /// # Errors
+    /// When DataFusion refuses.
+    pub fn merge(
         &mut self,
-        query: &WindowQuery,
+        aggregates: &[Aggregate],
         keys: &[ArrayRef],
         touched: &BooleanArray,
         states: &[ArrayRef],
@@ -99,22 +141,25 @@ impl Groups {
             self.touched[group] |= touched;
         }
         let group_of_row = std::mem::take(&mut self.group_of_row);
-        let merged = self.merge_as(query, &group_of_row, self.count, states);
+        let merged = self.merge_as(aggregates, &group_of_row, self.count, states);
         self.group_of_row = group_of_row;
         merged
     }
 
     /// Adds intermediate states whose groups the caller knows.
-    pub(crate) fn merge_as(
+    ///
+    /// # Errors
+    /// When DataFusion refuses.
+    pub fn merge_as(
         &mut self,
-        query: &WindowQuery,
+        aggregates: &[Aggregate],
         group_of_row: &[usize],
         count: usize,
         states: &[ArrayRef],
     ) -> Result<(), Error> {
         self.count = count;
         let mut states = states;
-        for (accumulator, aggregate) in self.accumulators.iter_mut().zip(query.aggregates()) {
+        for (accumulator, aggregate) in self.accumulators.iter_mut().zip(aggregates) {
             let (own, others) = states.split_at(aggregate.state_fields.len());
             accumulator.merge_batch(own, group_of_row, count)?;
             states = others;
@@ -140,7 +185,10 @@ impl Groups {
     }
 
     /// Takes all groups out, their aggregates as intermediate state.
-    pub(crate) fn take_states(&mut self) -> Result<Emitted, Error> {
+    ///
+    /// # Errors
+    /// When DataFusion refuses.
+    pub fn take_states(&mut self) -> Result<Emitted, Error> {
         let mut columns = Vec::new();
         for accumulator in &mut self.accumulators {
             columns.extend(accumulator.state(EmitTo::All)?);
@@ -149,7 +197,10 @@ impl Groups {
     }
 
     /// Takes all groups out, their aggregates finished.
-    pub(crate) fn finish(&mut self) -> Result<Emitted, Error> {
+    ///
+    /// # Errors
+    /// When an aggregate cannot be computed.
+    pub fn finish(&mut self) -> Result<Emitted, Error> {
         let columns = self
             .accumulators
             .iter_mut()
@@ -177,20 +228,29 @@ impl Groups {
 
     /// The groups as [`Groups::take_states`] gives them, kept in place: what was touched is
     /// settled.
-    pub(crate) fn copy_states(&mut self, query: &WindowQuery) -> Result<Emitted, Error> {
+    ///
+    /// # Errors
+    /// When DataFusion refuses.
+    pub fn copy_states(&mut self, aggregates: &[Aggregate]) -> Result<Emitted, Error> {
         // Accumulators can only give their state away; what they gave is merged back at once.
         let emitted = self.take_states()?;
         let settled = BooleanArray::from(vec![false; emitted.touched.len()]);
-        self.merge(query, &emitted.keys, &settled, &emitted.columns)?;
+        self.merge(aggregates, &emitted.keys, &settled, &emitted.columns)?;
         Ok(emitted)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
         self.count
     }
 
+    /// Whether there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Memory, bytes. Not for hot paths.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let keys = self.keys.as_ref().map_or(0, |keys| keys.size());
         let accumulators: usize = self.accumulators.iter().map(|a| a.size()).sum();
         keys + accumulators + self.touched.capacity()

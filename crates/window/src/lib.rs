@@ -18,10 +18,10 @@
 //! result depends on the log alone: not on threads, on how the log was cut into batches, or on
 //! which partition was read first.
 
-mod aggregate;
+pub mod aggregate;
 mod coordinator;
 mod error;
-mod groups;
+pub mod groups;
 mod late;
 mod merge;
 mod partition;

@@ -28,9 +28,9 @@ pub(crate) fn finish(
     let spans = spans_of(&partials);
     let keys = &partials.columns()[PARTIAL_KEYS..query.partial_states()];
     let rows = output_rows(query, keys, &spans)?;
-    let mut groups = Groups::new(query)?;
+    let mut groups = Groups::new(query.key_schema(), query.aggregates())?;
     let states = &partials.columns()[query.partial_states()..];
-    groups.merge_as(query, &rows.of_row, rows.spans.len(), states)?;
+    groups.merge_as(query.aggregates(), &rows.of_row, rows.spans.len(), states)?;
     let finished = groups.finish()?.columns;
 
     let mut columns = rows.windows();

@@ -118,9 +118,8 @@ impl PartitionState {
                     }
                     let groups = match windows.entry(start_ms) {
                         std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                        std::collections::btree_map::Entry::Vacant(entry) => {
-                            entry.insert(Groups::new(&self.query)?)
-                        }
+                        std::collections::btree_map::Entry::Vacant(entry) => entry
+                            .insert(Groups::new(self.query.key_schema(), self.query.aggregates())?),
                     };
                     if chosen.len() == rows.num_rows() {
                         groups.update(&keys, rows.num_rows(), &inputs)?;
@@ -171,7 +170,8 @@ impl PartitionState {
                 let mut open = Vec::with_capacity(windows.len());
                 for (&start_ms, groups) in windows.iter_mut() {
                     let span = grid_span(&self.query, start_ms);
-                    open.push(partial(&self.query, span, groups.copy_states(&self.query)?)?);
+                    let groups = groups.copy_states(self.query.aggregates())?;
+                    open.push(partial(&self.query, span, groups)?);
                 }
                 Ok(concat_batches(self.query.partial_schema(), &open)?)
             }
@@ -338,12 +338,12 @@ fn restore_grid(
     while at < starts.len() {
         let length = starts[at..].iter().take_while(|start| **start == starts[at]).count();
         let part = open.slice(at, length);
-        let mut groups = Groups::new(query)?;
+        let mut groups = Groups::new(query.key_schema(), query.aggregates())?;
         let states = query.partial_states();
         let keys = &part.columns()[PARTIAL_KEYS..states];
         // What was touched before the snapshot is in the rows of the snapshot's own epoch.
         let settled = BooleanArray::from(vec![false; length]);
-        groups.merge(query, keys, &settled, &part.columns()[states..])?;
+        groups.merge(query.aggregates(), keys, &settled, &part.columns()[states..])?;
         windows.insert(starts[at], groups);
         at += length;
     }

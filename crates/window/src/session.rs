@@ -144,7 +144,7 @@ fn batch_sessions(
         .map(|&start_ms| Span { start_ms, end_ms: start_ms.saturating_add(gap_ms) })
         .collect();
     let sessions = Components::of(&group_of_row, &spans);
-    let mut groups = Groups::new(query)?;
+    let mut groups = Groups::new(query.key_schema(), query.aggregates())?;
     groups.update_as(&sessions.of_row, sessions.spans.len(), inputs)?;
     let states = groups.take_states()?.columns;
     let touched = BooleanArray::from(vec![true; sessions.spans.len()]);
@@ -162,9 +162,9 @@ pub(crate) fn merge_sessions(
     let keys = &partials.columns()[PARTIAL_KEYS..query.partial_states()];
     let group_of_row = group_rows(query, keys, partials.num_rows())?;
     let sessions = Components::of(&group_of_row, &spans_of(partials));
-    let mut groups = Groups::new(query)?;
+    let mut groups = Groups::new(query.key_schema(), query.aggregates())?;
     let states = &partials.columns()[query.partial_states()..];
-    groups.merge_as(query, &sessions.of_row, sessions.spans.len(), states)?;
+    groups.merge_as(query.aggregates(), &sessions.of_row, sessions.spans.len(), states)?;
     let states = groups.take_states()?.columns;
     let mut touched = vec![false; sessions.spans.len()];
     for (row, was_touched) in partials.column(2).as_boolean().values().iter().enumerate() {
