@@ -17,6 +17,9 @@ pub enum Error {
     /// The windows.
     #[error(transparent)]
     Window(#[from] arus_window::Error),
+    /// The table.
+    #[error(transparent)]
+    Table(#[from] arus_table::Error),
     /// A file of a sink or checkpoint.
     #[error("cannot {action} {}: {source}", path.display())]
     File {

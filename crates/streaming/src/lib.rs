@@ -19,6 +19,8 @@ pub mod progress;
 mod recovery;
 pub mod sink;
 pub mod source;
+pub mod table_program;
+pub mod tables;
 mod watch;
 pub mod window_program;
 pub mod windows;

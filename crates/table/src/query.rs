@@ -161,6 +161,11 @@ impl TableQuery {
         &self.row_schema
     }
 
+    /// The place of the version among the columns that come in.
+    pub fn version_index(&self) -> usize {
+        self.version
+    }
+
     /// The key column alone.
     pub fn key_schema(&self) -> &SchemaRef {
         &self.key_schema
