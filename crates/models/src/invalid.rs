@@ -1,4 +1,5 @@
-//! Why a record is not a purchase: what a person reads beside it in the topic of rejected records.
+//! Why a record is not what it should be: what a person reads beside it in the topic of rejected
+//! records.
 
 /// The reason a record was rejected. `Display` is one short sentence; of the record itself it
 /// repeats 80 bytes at most.
@@ -53,11 +54,49 @@ pub enum Invalid {
         /// What was found.
         found: String,
     },
-    /// The order has no proper number.
-    #[error("order_id must be a UUID, not {found}")]
-    OrderId {
+    /// A text that is none of those that are known.
+    #[error("{field} must be one of {allowed}, not {found}")]
+    NotOneOf {
+        /// The field's name.
+        field: &'static str,
+        /// What is known, separated by commas.
+        allowed: &'static str,
         /// What was found.
         found: String,
+    },
+    /// A text without a letter.
+    #[error("{field} is empty")]
+    TextEmpty {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// A text with a line end, a NUL or the like in it.
+    #[error("{field} holds a control character")]
+    TextControl {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// A text that nobody writes.
+    #[error("{field} is {bytes} bytes long; {limit} is the most")]
+    TextTooLong {
+        /// The field's name.
+        field: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// An amount of money that is not believed.
+    #[error("{field} must be from {least} to {most} rupiah, not {found}")]
+    Rupiah {
+        /// The field's name.
+        field: &'static str,
+        /// The least that is believed.
+        least: i64,
+        /// The most that is believed.
+        most: i64,
+        /// What was found.
+        found: i64,
     },
     /// Customers are counted from one.
     #[error("customer_id must be 1 or more, not {found}")]
@@ -65,61 +104,63 @@ pub enum Invalid {
         /// What was found.
         found: i64,
     },
-    /// Something we do not sell.
-    #[error("furniture must be one of Chair, Table, Desk, Sofa, Bed, not {found}")]
-    Furniture {
+    /// The order has no proper number.
+    #[error("order_id must be a UUID, not {found}")]
+    OrderId {
         /// What was found.
         found: String,
     },
-    /// No colour.
-    #[error("color is empty")]
-    ColorEmpty,
-    /// A colour with a line end, a NUL or the like in it.
-    #[error("color holds a control character")]
-    ColorControl,
-    /// A colour nobody can name.
-    #[error("color is {bytes} bytes long; {limit} is the most")]
-    ColorTooLong {
-        /// How long it is.
-        bytes: usize,
-        /// How long it may be.
-        limit: usize,
-    },
-    /// A price nobody pays.
-    #[error("price must be from 1 to {limit} rupiah, not {found}")]
-    Price {
+    /// The account has no proper number.
+    #[error("account_number must be 5 to 20 digits, not {found}")]
+    AccountNumber {
         /// What was found.
-        found: i64,
-        /// The most that is believed.
-        limit: i64,
+        found: String,
+    },
+    /// No day of the calendar, or one before there were such accounts.
+    #[error("{field} must be a date written YYYY-MM-DD, from the year 1900 on, not {found}")]
+    Date {
+        /// The field's name.
+        field: &'static str,
+        /// What was found.
+        found: String,
     },
     /// Before 1970.
-    #[error("ts {found} is negative")]
+    #[error("{field} {found} is negative")]
     TimestampNegative {
+        /// The field's name.
+        field: &'static str,
         /// What was found.
         found: i64,
     },
     /// Seconds, where milliseconds are read.
-    #[error("ts {found} looks like seconds, not milliseconds (see --ts-unit s)")]
+    #[error("{field} {found} looks like seconds, not milliseconds (see --ts-unit s)")]
     TimestampInSeconds {
+        /// The field's name.
+        field: &'static str,
         /// What was found.
         found: i64,
     },
     /// Milliseconds, where seconds are read.
-    #[error("ts {found} looks like milliseconds, not seconds (see --ts-unit ms)")]
+    #[error("{field} {found} looks like milliseconds, not seconds (see --ts-unit ms)")]
     TimestampInMilliseconds {
+        /// The field's name.
+        field: &'static str,
         /// What was found.
         found: i64,
     },
-    /// Before the first purchase anybody recorded.
-    #[error("ts {found} is before the year 2000")]
+    /// Before the first record that anybody kept.
+    #[error("{field} {found} is before the year 2000")]
     TimestampTooOld {
+        /// The field's name.
+        field: &'static str,
         /// What was found.
         found: i64,
     },
     /// After the last year that a date can be written for.
-    #[error("ts {found} is after the year 9999")]
+    #[error("{field} {found} is after the year 9999")]
     TimestampTooNew {
+        /// The field's name.
+        field: &'static str,
         /// What was found.
         found: i64,
     },

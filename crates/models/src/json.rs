@@ -13,19 +13,20 @@ use crate::invalid::{quoted, shortened};
 /// How many lists and objects may lie in each other in fields that we skip.
 const DEPTH_MAX: usize = 64;
 
-/// The fields as they are written.
-#[derive(Debug)]
-pub(crate) struct Raw<'a> {
-    pub(crate) order_id: Cow<'a, str>,
-    pub(crate) customer_id: i64,
-    pub(crate) furniture: Cow<'a, str>,
-    pub(crate) color: Cow<'a, str>,
-    pub(crate) price: i64,
-    pub(crate) ts: i64,
+/// A record while its fields are collected, as they are written: a place for each, empty at first.
+pub(crate) trait Raw<'a>: Default {
+    /// The name and place of one of the record's fields; nothing for a field that is skipped.
+    fn slot(&mut self, name: &str) -> Option<(&'static str, Slot<'_, 'a>)>;
 }
 
-/// Reads one JSON object.
-pub(crate) fn parse(json: &[u8]) -> Result<Raw<'_>, Invalid> {
+/// The place of a field, and so what it must be.
+pub(crate) enum Slot<'s, 'a> {
+    Text(&'s mut Option<Cow<'a, str>>),
+    Whole(&'s mut Option<i64>),
+}
+
+/// Reads one JSON object. Fields that are not there stay empty: see [`present`].
+pub(crate) fn parse<'a, R: Raw<'a>>(json: &'a [u8]) -> Result<R, Invalid> {
     let text = std::str::from_utf8(json)
         .map_err(|error| Invalid::NotUtf8 { position: error.valid_up_to() })?;
     if text.trim_ascii().is_empty() {
@@ -33,10 +34,15 @@ pub(crate) fn parse(json: &[u8]) -> Result<Raw<'_>, Invalid> {
     }
     let mut problem = None;
     let mut parser = serde_json::Deserializer::from_str(text);
-    let object = Object { problem: &mut problem };
+    let object = Object { raw: R::default(), problem: &mut problem };
     object.deserialize(&mut parser).and_then(|raw| parser.end().map(|()| raw)).map_err(|error| {
         problem.unwrap_or_else(|| Invalid::NotJson { reason: shortened(&error.to_string()) })
     })
+}
+
+/// The field's value, which must be there.
+pub(crate) fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Invalid> {
+    value.ok_or(Invalid::MissingField { field })
 }
 
 /// Appends a number.
@@ -74,40 +80,26 @@ pub(crate) fn write_text(text: &str, json: &mut Vec<u8>) {
     json.push(b'"');
 }
 
-/// The names of the fields.
-enum Name {
-    OrderId,
-    CustomerId,
-    Furniture,
-    Color,
-    Price,
-    Ts,
-    Other,
+/// A field's name, which becomes its place in the record.
+struct Name<'s, R>(&'s mut R);
+
+impl<'de: 's, 's, R: Raw<'de>> DeserializeSeed<'de> for Name<'s, R> {
+    type Value = Option<(&'static str, Slot<'s, 'de>)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
 }
 
-impl<'de> serde::Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl Visitor<'_> for NameVisitor {
-            type Value = Name;
+impl<'de: 's, 's, R: Raw<'de>> Visitor<'de> for Name<'s, R> {
+    type Value = Option<(&'static str, Slot<'s, 'de>)>;
 
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("the name of a field")
-            }
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the name of a field")
+    }
 
-            fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-                Ok(match name {
-                    "order_id" => Name::OrderId,
-                    "customer_id" => Name::CustomerId,
-                    "furniture" => Name::Furniture,
-                    "color" => Name::Color,
-                    "price" => Name::Price,
-                    "ts" => Name::Ts,
-                    _ => Name::Other,
-                })
-            }
-        }
-        deserializer.deserialize_identifier(NameVisitor)
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.slot(name))
     }
 }
 
@@ -118,14 +110,15 @@ fn refuse<T, E: Error>(problem: &mut Option<Invalid>, reason: Invalid) -> Result
 }
 
 /// The whole record.
-struct Object<'p> {
+struct Object<'p, R> {
+    raw: R,
     problem: &'p mut Option<Invalid>,
 }
 
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = Raw<'de>;
+impl<'de, R: Raw<'de>> DeserializeSeed<'de> for Object<'_, R> {
+    type Value = R;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<R, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
@@ -169,82 +162,39 @@ macro_rules! refuse_others {
     };
 }
 
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Raw<'de>;
+impl<'de, R: Raw<'de>> Visitor<'de> for Object<'_, R> {
+    type Value = R;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw<'de>, A::Error> {
-        let problem = self.problem;
-        let (mut order_id, mut furniture, mut color) = (None, None, None);
-        let (mut customer_id, mut price, mut ts) = (None, None, None);
-        while let Some(name) = map.next_key::<Name>()? {
-            match name {
-                Name::OrderId => text(&mut map, problem, "order_id", &mut order_id)?,
-                Name::CustomerId => whole(&mut map, problem, "customer_id", &mut customer_id)?,
-                Name::Furniture => text(&mut map, problem, "furniture", &mut furniture)?,
-                Name::Color => text(&mut map, problem, "color", &mut color)?,
-                Name::Price => whole(&mut map, problem, "price", &mut price)?,
-                Name::Ts => whole(&mut map, problem, "ts", &mut ts)?,
-                Name::Other => map.next_value_seed(Skip { problem, depth: 1 })?,
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<R, A::Error> {
+        let Self { mut raw, problem } = self;
+        while let Some(named) = map.next_key_seed(Name(&mut raw))? {
+            match named {
+                None => map.next_value_seed(Skip { problem, depth: 1 })?,
+                Some((field, Slot::Text(Some(_)) | Slot::Whole(Some(_)))) => {
+                    return refuse(problem, Invalid::DuplicateField { field });
+                }
+                Some((field, Slot::Text(place))) => {
+                    *place = Some(map.next_value_seed(Text { field, problem })?);
+                }
+                Some((field, Slot::Whole(place))) => {
+                    *place = Some(map.next_value_seed(Whole { field, problem })?);
+                }
             }
         }
-        Ok(Raw {
-            order_id: present(problem, "order_id", order_id)?,
-            customer_id: present(problem, "customer_id", customer_id)?,
-            furniture: present(problem, "furniture", furniture)?,
-            color: present(problem, "color", color)?,
-            price: present(problem, "price", price)?,
-            ts: present(problem, "ts", ts)?,
-        })
+        Ok(raw)
     }
 
-    refuse_others!(Raw<'de>, not_an_object: text, whole, rest);
+    refuse_others!(R, not_an_object: text, whole, rest);
 }
 
-impl Object<'_> {
+impl<R> Object<'_, R> {
     fn not_an_object<T, E: Error>(self, found: String) -> Result<T, E> {
         refuse(self.problem, Invalid::NotAnObject { found })
     }
-}
-
-fn present<T, E: Error>(
-    problem: &mut Option<Invalid>,
-    field: &'static str,
-    slot: Option<T>,
-) -> Result<T, E> {
-    match slot {
-        Some(value) => Ok(value),
-        None => refuse(problem, Invalid::MissingField { field }),
-    }
-}
-
-fn text<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    problem: &mut Option<Invalid>,
-    field: &'static str,
-    slot: &mut Option<Cow<'de, str>>,
-) -> Result<(), A::Error> {
-    if slot.is_some() {
-        return refuse(problem, Invalid::DuplicateField { field });
-    }
-    *slot = Some(map.next_value_seed(Text { field, problem })?);
-    Ok(())
-}
-
-fn whole<'de, A: MapAccess<'de>>(
-    map: &mut A,
-    problem: &mut Option<Invalid>,
-    field: &'static str,
-    slot: &mut Option<i64>,
-) -> Result<(), A::Error> {
-    if slot.is_some() {
-        return refuse(problem, Invalid::DuplicateField { field });
-    }
-    *slot = Some(map.next_value_seed(Whole { field, problem })?);
-    Ok(())
 }
 
 /// A field that is text.

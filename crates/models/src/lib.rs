@@ -2,23 +2,39 @@
 //! and seeded generators of test data.
 //!
 //! ```text
-//! bytes of a record ──► parse (scan, or serde_json) ──► check ──┬─► PurchaseEvent
-//!                                                               └─► PurchaseColumns
+//! bytes of a record ──► parse (scan, or serde_json) ──► check ──┬─► PurchaseEvent, BankCustomer
+//!                                                               └─► PurchaseColumns, BankColumns
 //! ```
+//!
+//! - `purchase`, `bank`, `invoice`: one kind of record each;
+//! - `json`, `scan`, `check`, `timestamp`, `columns`: what all kinds share on the way in;
+//! - `options`, `random`, `bad`: what the generators share.
 //!
 //! There is no I/O here, no clock, no async: bytes, numbers and a seed come in, values go out.
 
+mod bad;
+mod bank;
 mod check;
 mod columns;
-mod generator;
 mod invalid;
 mod invoice;
 mod json;
+mod options;
 mod purchase;
+mod random;
 mod scan;
+mod timestamp;
 
-pub use columns::{PurchaseColumns, purchase_schema};
-pub use generator::{BadKind, Error, Generated, PurchaseGenerator, PurchaseOptions};
+pub use bad::BadKind;
+pub use bank::{
+    AccountType, BankColumns, BankCustomer, BankGenerated, BankGenerator, BankOptions, BankRecord,
+    bank_customer_schema,
+};
 pub use invalid::Invalid;
 pub use invoice::{PRICE_PRECISION, PRICE_SCALE, invoice_schema};
-pub use purchase::{Furniture, PurchaseEvent, TimestampUnit};
+pub use options::Error;
+pub use purchase::{
+    Furniture, Generated, PurchaseColumns, PurchaseEvent, PurchaseGenerator, PurchaseOptions,
+    purchase_schema,
+};
+pub use timestamp::TimestampUnit;

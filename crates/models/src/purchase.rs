@@ -1,11 +1,19 @@
 //! A purchase: somebody bought a piece of furniture.
 
+mod columns;
+mod fields;
+mod generator;
+
 use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use crate::Invalid;
-use crate::check::{self, Fields};
+pub use columns::{PurchaseColumns, purchase_schema};
+pub use generator::{Generated, PurchaseGenerator, PurchaseOptions};
+
+use crate::timestamp::PLAUSIBLE_MS;
+use crate::{Invalid, TimestampUnit};
+use fields::Fields;
 
 /// What the shop sells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +33,9 @@ pub enum Furniture {
 impl Furniture {
     /// Everything the shop sells.
     pub const ALL: [Self; 5] = [Self::Chair, Self::Table, Self::Desk, Self::Sofa, Self::Bed];
+
+    /// All names, for a person.
+    const NAMES: &str = "Chair, Table, Desk, Sofa, Bed";
 
     /// Its name as it is written in a record.
     pub fn name(self) -> &'static str {
@@ -48,16 +59,6 @@ impl Furniture {
             _ => None,
         }
     }
-}
-
-/// What the integer `ts` of a record counts, always since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimestampUnit {
-    /// Milliseconds: what our producers write.
-    #[default]
-    Milliseconds,
-    /// Seconds: what some other producers write.
-    Seconds,
 }
 
 /// One purchase.
@@ -104,16 +105,16 @@ impl PurchaseEvent {
     /// The longest colour, bytes.
     pub const COLOR_BYTES_MAX: usize = 64;
     /// The earliest event time, 2000-01-01T00:00:00Z, ms since the Unix epoch.
-    pub const TS_MIN: i64 = 946_684_800_000;
+    pub const TS_MIN: i64 = *PLAUSIBLE_MS.start();
     /// The latest event time, the last millisecond of the year 9999, ms since the Unix epoch.
-    pub const TS_MAX: i64 = 253_402_300_799_999;
+    pub const TS_MAX: i64 = *PLAUSIBLE_MS.end();
 
     /// Reads a JSON object. Fields may come in any order; fields it does not know are skipped.
     ///
     /// # Errors
     /// The reason, when the bytes are not a valid purchase.
     pub fn from_json(json: &[u8], unit: TimestampUnit) -> Result<Self, Invalid> {
-        let fields = check::read(json, unit)?;
+        let fields = fields::read(json, unit)?;
         Ok(Self {
             order_id: fields.order_id,
             customer_id: fields.customer_id,

@@ -1,9 +1,10 @@
 //! What is a purchase and what is not: cases, and properties that hold the two readers, arrow-json
 //! and the generator together. A failing property prints the input that broke it.
 
+mod support;
+
 use std::collections::BTreeMap;
 
-use arrow::json::ReaderBuilder;
 use arus_models::{
     BadKind, Error, Furniture, Invalid, PurchaseColumns, PurchaseEvent, PurchaseGenerator,
     PurchaseOptions, TimestampUnit, purchase_schema,
@@ -45,12 +46,7 @@ fn arrow_json(events: &[PurchaseEvent]) -> arrow::record_batch::RecordBatch {
         event.write_json(&mut lines);
         lines.push(b'\n');
     }
-    let mut decoder = ReaderBuilder::new(purchase_schema())
-        .with_batch_size(events.len().max(1))
-        .build_decoder()
-        .unwrap();
-    assert_eq!(decoder.decode(&lines).unwrap(), lines.len());
-    decoder.flush().unwrap().expect("there are events")
+    support::arrow_json(purchase_schema(), &lines)
 }
 
 fn reason(json: impl AsRef<[u8]>) -> String {
@@ -348,27 +344,13 @@ fn events() -> impl Strategy<Value = PurchaseEvent> {
         })
 }
 
-/// A good record with bytes changed, taken away, put in or doubled.
+/// A record, good or bad, with bytes changed, taken away, put in or doubled.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let change = (0..4_u8, any::<prop::sample::Index>(), any::<u8>(), 1..20_usize);
-    (any::<u64>(), prop::collection::vec(change, 0..4)).prop_map(|(seed, changes)| {
+    (any::<u64>(), support::changes()).prop_map(|(seed, changes)| {
         let mut json = Vec::new();
         let mut generator = PurchaseGenerator::new(seed, options(0.0, 0.2)).unwrap();
         generator.next(NOW_MS, &mut json);
-        for (kind, place, byte, length) in changes {
-            let place = place.index(json.len() + 1);
-            let end = (place + length).min(json.len());
-            match kind {
-                0 if place < json.len() => json[place] = byte,
-                1 => drop(json.drain(place..end)),
-                2 => json.insert(place, b"\",:{}[]\\ 019-.eE"[usize::from(byte) % 16]),
-                _ => {
-                    let piece = json[place..end].to_vec();
-                    json.splice(place..place, piece);
-                }
-            }
-        }
-        json
+        support::changed(json, changes)
     })
 }
 

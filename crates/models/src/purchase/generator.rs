@@ -1,21 +1,16 @@
 //! Purchases made up from a seed: the same seed, options and times give the same bytes, on every
 //! machine.
-//!
-//! Numbers are drawn from ChaCha8 and mapped to their ranges here, not by a library whose mapping
-//! may change: a log that was generated once can be generated again.
-
-mod bad;
 
 use std::borrow::Cow;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use uuid::Builder;
 
-pub use bad::BadKind;
-
-use crate::Furniture;
-use crate::check::Fields;
+use super::Furniture;
+use super::fields::Fields;
+use crate::BadKind;
+use crate::bad::Sample;
+use crate::options::{Error, check_fractions};
+use crate::random::{Random, share};
 
 /// The colours on offer.
 const COLORS: [&str; 10] =
@@ -50,39 +45,6 @@ impl Default for PurchaseOptions {
     }
 }
 
-/// Options that make no sense.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Error {
-    /// A fraction that is none.
-    #[error("the {name} fraction must be from 0 to 1, not {value}")]
-    Fraction {
-        /// Which one.
-        name: &'static str,
-        /// What was given.
-        value: f64,
-    },
-    /// More than all records would be special.
-    #[error("the late and bad fractions are more than 1 together: {sum}")]
-    FractionSum {
-        /// Their sum.
-        sum: f64,
-    },
-    /// A time span below zero.
-    #[error("the {name} must not be negative, but is {value_ms} ms")]
-    Negative {
-        /// Which one.
-        name: &'static str,
-        /// What was given, ms.
-        value_ms: i64,
-    },
-    /// Late by how much?
-    #[error("late records need a maximum lateness of 1 ms or more")]
-    NoLateness,
-    /// Nobody buys.
-    #[error("there must be 1 customer or more")]
-    NoCustomers,
-}
-
 /// What was generated, beside the record's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generated {
@@ -110,7 +72,7 @@ pub struct Generated {
 /// ```
 #[derive(Debug)]
 pub struct PurchaseGenerator {
-    rng: ChaCha8Rng,
+    random: Random,
     options: PurchaseOptions,
     /// A draw below this makes a bad record …
     bad_below: u64,
@@ -126,7 +88,7 @@ impl PurchaseGenerator {
     pub fn new(seed: u64, options: PurchaseOptions) -> Result<Self, Error> {
         options.check()?;
         Ok(Self {
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            random: Random::new(seed),
             bad_below: share(options.bad_fraction),
             late_below: share(options.bad_fraction + options.late_fraction),
             options,
@@ -136,21 +98,20 @@ impl PurchaseGenerator {
     /// Replaces `payload` by the bytes of the next record, made as if it happened at `now_ms` (ms
     /// since the epoch).
     pub fn next(&mut self, now_ms: i64, payload: &mut Vec<u8>) -> Generated {
-        let fate = self.rng.next_u64();
+        let fate = self.random.number();
         let is_bad = fate < self.bad_below;
         let late = !is_bad && fate < self.late_below;
         let back_ms = if late {
-            1 + self.below(self.options.max_lateness_ms.unsigned_abs())
+            1 + self.random.below(self.options.max_lateness_ms.unsigned_abs())
         } else {
-            self.below(self.options.out_of_order_ms.unsigned_abs() + 1)
+            self.random.below(self.options.out_of_order_ms.unsigned_abs() + 1)
         };
-        let mut id = [0; 16];
-        self.rng.fill_bytes(&mut id);
+        let id = self.random.bytes();
         let (furniture, price) = self.purchase();
-        let color = COLORS[self.below(COLORS.len() as u64) as usize];
+        let color = self.random.one_of(&COLORS);
         let fields = Fields {
             order_id: Builder::from_random_bytes(id).into_uuid(),
-            customer_id: self.customer(),
+            customer_id: 1 + self.random.small_below(self.options.customers.into()) as i64,
             furniture,
             color: Cow::Borrowed(color),
             price,
@@ -159,8 +120,8 @@ impl PurchaseGenerator {
         payload.clear();
         fields.write_json(payload);
         let bad = is_bad.then(|| {
-            let kind = BadKind::ALL[self.below(BadKind::ALL.len() as u64) as usize];
-            kind.spoil(&fields, self.rng.next_u64(), payload);
+            let kind = self.random.one_of(&BadKind::ALL);
+            kind.spoil(&sample(&fields), self.random.number(), payload);
             kind
         });
         Generated { customer_id: fields.customer_id, ts: fields.ts, late, bad }
@@ -168,7 +129,7 @@ impl PurchaseGenerator {
 
     /// What is bought, and for how much: whole thousands of rupiah.
     fn purchase(&mut self) -> (Furniture, i64) {
-        let furniture = Furniture::ALL[self.below(Furniture::ALL.len() as u64) as usize];
+        let furniture = self.random.one_of(&Furniture::ALL);
         let (from, to) = match furniture {
             Furniture::Chair => (250, 2_500),
             Furniture::Table => (500, 7_500),
@@ -176,21 +137,26 @@ impl PurchaseGenerator {
             Furniture::Sofa => (2_000, 25_000),
             Furniture::Bed => (1_500, 20_000),
         };
-        let thousands = from + self.below(to - from + 1);
+        let thousands = from + self.random.below(to - from + 1);
         (furniture, thousands as i64 * 1_000)
     }
+}
 
-    /// Who buys: 1 to the number of customers. The share of the first `x` of them is the square
-    /// root of `x`'s share, so the first hundredth of the customers buys a tenth.
-    fn customer(&mut self) -> i64 {
-        let draw = self.rng.next_u64() >> 32;
-        let squared = u128::from(draw * draw);
-        1 + ((squared * u128::from(self.options.customers)) >> 64) as i64
-    }
-
-    /// A number from 0 to below `bound`; 0 when `bound` is 0.
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.rng.next_u64()) * u128::from(bound)) >> 64) as u64
+/// Where a purchase can be spoilt.
+fn sample(fields: &Fields<'_>) -> Sample {
+    Sample {
+        words: "one oak desk, please",
+        amount_field: "price",
+        amount_field_misnamed: "cost",
+        amount: fields.price,
+        amount_too_low: 0,
+        known_name: fields.furniture.name(),
+        unknown_name: "Lamp",
+        text_field: "color",
+        formed: fields.order_id.to_string(),
+        unformed: "order-1",
+        time_field: "ts",
+        time_ms: fields.ts,
     }
 }
 
@@ -200,15 +166,10 @@ impl PurchaseOptions {
     /// # Errors
     /// The first thing that does not.
     pub fn check(&self) -> Result<(), Error> {
-        for (name, value) in [("late", self.late_fraction), ("bad", self.bad_fraction)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::Fraction { name, value });
-            }
-        }
-        let sum = self.late_fraction + self.bad_fraction;
-        if sum > 1.0 {
-            return Err(Error::FractionSum { sum });
-        }
+        check_fractions(
+            "late and bad",
+            &[("late", self.late_fraction), ("bad", self.bad_fraction)],
+        )?;
         let spans =
             [("maximum lateness", self.max_lateness_ms), ("disorder", self.out_of_order_ms)];
         for (name, value_ms) in spans {
@@ -224,10 +185,4 @@ impl PurchaseOptions {
         }
         Ok(())
     }
-}
-
-/// Below which number this share of all 64-bit numbers lies; casts saturate, so 1.0 is all of them
-/// but one.
-fn share(fraction: f64) -> u64 {
-    (fraction * 2_f64.powi(64)) as u64
 }
