@@ -104,6 +104,14 @@ pub enum Invalid {
         /// What was found.
         found: i64,
     },
+    /// The record's key says another customer than its value, or none.
+    #[error("the record's key must be the customer's number, {customer_id}, but is {found}")]
+    Key {
+        /// The number in the value.
+        customer_id: i64,
+        /// What was found.
+        found: String,
+    },
     /// The order has no proper number.
     #[error("order_id must be a UUID, not {found}")]
     OrderId {

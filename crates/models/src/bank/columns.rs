@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Date32Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::fields;
+use super::fields::{self, Fields};
 use crate::columns::{self, Dates, Numbers, Texts, Times};
+use crate::invalid::quoted;
 use crate::{Invalid, TimestampUnit};
 
 /// The columns of bank customers: `customer_id` Int64, `name` Utf8, `account_number` Utf8,
@@ -107,6 +108,30 @@ impl BankColumns {
     /// million rows.
     pub fn push_json(&mut self, json: &[u8]) -> Result<i64, Invalid> {
         let fields = fields::read(json, self.unit)?;
+        Ok(self.push(fields))
+    }
+
+    /// The same for a record of a topic whose key is the customer's number, as a table needs it: of
+    /// one customer all records must be in one partition.
+    ///
+    /// # Errors
+    /// The reason, when the record is not a valid customer, or its key is another.
+    ///
+    /// # Panics
+    /// As [`Self::push_json`].
+    pub fn push_keyed(&mut self, key: Option<&[u8]>, json: &[u8]) -> Result<i64, Invalid> {
+        let fields = fields::read(json, self.unit)?;
+        let number = key.and_then(|key| std::str::from_utf8(key).ok()?.parse().ok());
+        if number == Some(fields.customer_id) {
+            return Ok(self.push(fields));
+        }
+        Err(Invalid::Key {
+            customer_id: fields.customer_id,
+            found: key.map_or("absent".into(), |key| quoted(&String::from_utf8_lossy(key))),
+        })
+    }
+
+    fn push(&mut self, fields: Fields<'_>) -> i64 {
         if let Some(column) = &mut self.customer_id {
             column.push(fields.customer_id);
         }
@@ -132,7 +157,7 @@ impl BankColumns {
             column.push(fields.updated_at);
         }
         self.rows += 1;
-        Ok(fields.updated_at)
+        fields.updated_at
     }
 
     /// The rows since the last call as one batch; the next one begins empty, with room for as many.

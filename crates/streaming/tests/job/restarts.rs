@@ -1,11 +1,12 @@
 //! Any number of threads, any batches, any restarts and kills: the same rows, each once, and the
 //! same rows set aside.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{
+    Fault, MemoryAside, MemoryLog, MemoryTable, SteppingClock, job, options, query,
+};
 use arus_kafka::source::{Bounds, Polled, Record};
 use arus_models::{PurchaseGenerator, PurchaseOptions};
 use arus_streaming::Error;
@@ -15,7 +16,6 @@ use arus_streaming::sink::OutputMode;
 use arus_streaming::source::{Log, Reader, Wake};
 use arus_window::{LateRow, Window};
 use proptest::prelude::*;
-use support::{Fault, MemoryAside, MemoryLog, MemoryTable, SteppingClock, job, options, query};
 
 #[derive(Clone, Debug)]
 struct Plan {

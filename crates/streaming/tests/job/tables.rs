@@ -1,11 +1,10 @@
 //! A table job over a log in memory: any threads, batches, restarts and kills leave the tables that
 //! plain Rust makes of the log.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{Fault, MemoryAside, MemoryLog, SteppingClock, options, texts};
 use arrow::array::{
     ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
@@ -17,7 +16,6 @@ use arus_streaming::sink::{EpochOutput, Guarantee, Sink};
 use arus_streaming::tables::Tables;
 use arus_table::{Grouping, TableOptions, TableQuery};
 use proptest::prelude::*;
-use support::{Fault, MemoryAside, MemoryLog, SteppingClock, options, texts};
 
 /// One record: a row of a key, or its deletion.
 #[derive(Clone, Debug)]
