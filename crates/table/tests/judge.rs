@@ -78,16 +78,18 @@ struct Plan {
 }
 
 fn values() -> impl Strategy<Value = Values> {
-    let some = |strategy| proptest::option::weighted(0.85, strategy);
+    fn some<S: Strategy>(strategy: S) -> impl Strategy<Value = Option<S::Value>> {
+        proptest::option::weighted(0.85, strategy)
+    }
     (
         some((0..3_usize).prop_map(|at| ["Medan", "Bogor", ""][at].to_owned())),
         some((0..2_usize).prop_map(|at| ["savings", "deposit"][at].to_owned())),
-        proptest::option::weighted(0.9, "[a-zé]{0,6}"),
-        proptest::option::weighted(0.85, -1000_i64..1000),
-        proptest::option::weighted(0.85, 0..3_i32),
-        proptest::option::weighted(0.85, prop_oneof![Just(f64::NAN), Just(-0.0), Just(1.5)]),
-        proptest::option::weighted(0.85, 0..20_000_i32),
-        proptest::option::weighted(0.85, any::<bool>()),
+        some("[a-zé]{0,6}"),
+        some(-1000_i64..1000),
+        some(0..3_i32),
+        some(prop_oneof![Just(f64::NAN), Just(-0.0), Just(1.5)]),
+        some(0..20_000_i32),
+        some(any::<bool>()),
     )
         .prop_map(|(city, kind, name, balance, rating, weight, opened, active)| Values {
             city,
