@@ -13,7 +13,7 @@ export BROKER_BIN := $(BIN)/broker
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
-		awk -F'\t' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+		awk -F'\t' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 	@echo
 	@echo '  Programs take flags by ARGS="…", as in: make run-streaming ARGS="--window 1m"'
 	@echo '  KAFKA_BROKERS and DATABASE_URL choose another broker and database.'
@@ -34,6 +34,10 @@ run-producer: build broker-up ## Send purchases
 .PHONY: run-streaming
 run-streaming: build broker-up ## Total purchases per window
 	@$(BIN)/purchase-streaming $(ARGS)
+
+.PHONY: run-bank-producer
+run-bank-producer: build broker-up ## Send bank customers and their changes
+	@$(BIN)/bank-producer $(ARGS)
 
 .PHONY: broker
 broker: build broker-up ## Start the embedded broker in the background, if none listens

@@ -4,12 +4,14 @@
 //! - [`World`]: a folder, a broker, a database, and our real programs as processes in it;
 //! - [`process`]: a program to be started, at work, ended;
 //! - [`judge`]: what must come of a log, worked out in plain Rust with nothing of `arus-window`;
-//! - [`rows`]: what did come of it, read from the database and from files.
+//! - [`rows`]: what did come of it, read from the database and from files;
+//! - [`bank`]: the judge of bank customers.
 //!
 //! With `ARUS_TEST_BROKERS` set the tests use that Kafka, with `ARUS_TEST_POSTGRES_URL` that
 //! PostgreSQL, in place of the embedded pair; names of topics, tables and jobs are new in each run.
 //! `ARUS_TEST_SEED` chooses the random moments.
 
+pub mod bank;
 mod check;
 pub mod judge;
 pub mod process;

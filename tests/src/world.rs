@@ -1,5 +1,6 @@
 //! One test's world: a folder, a broker, a database, and our programs set up for them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -208,9 +209,9 @@ impl World {
         Program::new(name, self.folder.path())
     }
 
-    /// The producer: 20,000 purchases of 20 seconds in 2024, out of order, some late, some bad.
-    pub fn producer(&self) -> Program {
-        self.program("purchase-producer")
+    /// A producer of ours: 20,000 records of 20 seconds in 2024.
+    fn sender(&self, name: &'static str) -> Program {
+        self.program(name)
             .with("--brokers", &self.brokers)
             .with("--topic", &self.topic)
             .with("--summary", self.path("producer.json").display())
@@ -218,6 +219,22 @@ impl World {
             .with("--start-time", "2024-01-01T00:00:00Z")
             .with("--rate", 0)
             .with("--count", 20_000)
+    }
+
+    /// The bank: 500 customers and their changes, some out of order, some twice, some bad.
+    pub fn bank_producer(&self) -> Program {
+        self.sender("bank-producer")
+            .with("--customers", 500)
+            .with("--closure-fraction", 0.05)
+            .with("--out-of-order-fraction", 0.05)
+            .with("--max-lateness", "5s")
+            .with("--duplicate-fraction", 0.05)
+            .with("--bad-fraction", 0.01)
+    }
+
+    /// The producer: 20,000 purchases of 20 seconds in 2024, out of order, some late, some bad.
+    pub fn producer(&self) -> Program {
+        self.sender("purchase-producer")
             .with("--out-of-order", "300ms")
             .with("--late-fraction", 0.05)
             .with("--max-lateness", "5s")
@@ -267,6 +284,11 @@ impl World {
             assert_eq!(totals.read, sum, "read = counted + late + rejected: {summary:?}");
         }
         summary
+    }
+
+    /// A summary that a program wrote to a file of the world, as numbers by their name.
+    pub fn summary_of(&self, name: &str) -> BTreeMap<String, f64> {
+        self.json(name)
     }
 
     fn json<T: DeserializeOwned>(&self, name: &str) -> T {

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use arus_runtime::clock::{Clock, SystemClock};
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult,
+};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -102,6 +104,31 @@ pub fn ensure_topic(args: &KafkaArgs, spec: &TopicSpec) -> Result<TopicState, Er
     };
     let found = settle(&spec.name, "ready", || look(&client, &spec.name))?;
     Ok(TopicState { created, partitions: found })
+}
+
+/// The value of one of the topic's settings, such as `cleanup.policy`, be it the topic's own or the
+/// broker's for all topics; `None` when the broker does not tell such a setting. Waits for the
+/// broker as [`wait_for_broker`] does.
+///
+/// # Errors
+/// Those of [`wait_for_broker`]; [`Error::Client`] when the broker does not answer;
+/// [`Error::Topic`] when it refuses, as when there is no such topic.
+pub fn topic_setting(args: &KafkaArgs, topic: &str, name: &str) -> Result<Option<String>, Error> {
+    let _ = answering(args)?;
+    let asked = [ResourceSpecifier::Topic(topic)];
+    let action = "ask for the settings of";
+    let answer = block_on(admin(args)?.describe_configs(&asked, &request_options()));
+    let answer =
+        answer.map_err(|source| Error::Client { action, topic: topic.to_owned(), source })?;
+    let refused = |code: RDKafkaErrorCode| Error::Topic {
+        action,
+        topic: topic.to_owned(),
+        reason: code.to_string(),
+    };
+    let Some(settings) = answer.into_iter().next().transpose().map_err(refused)? else {
+        return Ok(None);
+    };
+    Ok(settings.get(name).and_then(|setting| setting.value.clone()))
 }
 
 /// Deletes the topic and waits until it is gone; tells whether it was there.

@@ -43,10 +43,10 @@ pub enum Error {
         /// For how long.
         waited: Duration,
     },
-    /// The broker refused to make or delete a topic.
+    /// The broker refused to make or delete a topic, or to tell its settings.
     #[error("cannot {action} the topic \"{topic}\": {reason}")]
     Topic {
-        /// "create" or "delete".
+        /// "create", "delete" or "ask for the settings of".
         action: &'static str,
         /// Its name.
         topic: String,
@@ -119,6 +119,9 @@ pub enum Error {
         /// The system's word.
         source: std::io::Error,
     },
+    /// The log, the metrics or the stop signal cannot be set up.
+    #[error(transparent)]
+    SetUp(#[from] arus_runtime::Error),
 }
 
 /// The sentence: what librdkafka's own `Debug` shows may be secret.

@@ -2,11 +2,14 @@
 //! rate, notice the stop signal and failures, tell the progress, and close with figures that add
 //! up.
 //!
-//! What a record holds is the business of a [`Maker`]; a program is its flags and its maker.
+//! What a record holds is the business of a [`Maker`]; a program is its flags and its maker,
+//! between [`Program::start`] and [`Program::send`].
 
 mod closing;
+mod program;
 mod progress;
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +19,7 @@ use arus_runtime::shutdown::Shutdown;
 use chrono::DateTime;
 
 pub use closing::Closing;
+pub use program::{Program, ProgramArgs};
 
 use crate::admin::{self, TopicSpec};
 use crate::pacer::Pacer;
@@ -26,8 +30,7 @@ use progress::Progress;
 /// How many records are made between two looks at the clock and the stop signal.
 const CHUNK: u64 = 500;
 /// The shortest and the longest sleep while nothing is due.
-const SLEEP: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_millis(50);
+const SLEEP: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(50);
 
 /// The flags that all producers share.
 #[derive(Clone, Debug, clap::Args)]
@@ -81,6 +84,26 @@ fn parse_time(text: &str) -> Result<i64, String> {
 }
 
 impl ProducerArgs {
+    /// Whether `--start-time` is in the years that a reader believes, and so is what lies
+    /// `back_ms` before it.
+    ///
+    /// # Errors
+    /// A sentence for the user, when it is not.
+    pub fn check_event_times(
+        &self,
+        back_ms: i64,
+        believed_ms: RangeInclusive<i64>,
+    ) -> Result<(), String> {
+        let Some(start_ms) = self.start_time else { return Ok(()) };
+        let earliest_ms = start_ms.saturating_sub(back_ms);
+        if believed_ms.contains(&earliest_ms) && believed_ms.contains(&start_ms) {
+            return Ok(());
+        }
+        Err("event times must lie in the years 2000 to 9999, the late ones too: choose another \
+             --start-time"
+            .to_owned())
+    }
+
     /// Event time of record `index`, when the flags and not the clock say it.
     fn replayed_ms(&self, index: u64) -> Option<i64> {
         let start_ms = self.start_time?;
@@ -163,7 +186,26 @@ impl Load<'_> {
             let asked = self.args.partitions;
             tracing::warn!(topic, partitions, asked, "the topic is there and keeps its partitions");
         }
+        if !state.created {
+            self.compare_settings();
+        }
         Ok(())
+    }
+
+    /// Warns of settings that a topic which was there before does not have.
+    fn compare_settings(&self) {
+        let topic = self.topic;
+        for (name, asked) in &self.topic_configs {
+            match admin::topic_setting(self.kafka, topic, name) {
+                Ok(Some(found)) if found == *asked => {}
+                Ok(found) => {
+                    let found = found.unwrap_or_default();
+                    tracing::warn!(topic, name, asked, found, "the topic keeps its settings");
+                }
+                // Nothing to fail for: some brokers tell such things to administrators only.
+                Err(error) => tracing::warn!(topic, name, %error, "no settings were told"),
+            }
+        }
     }
 
     fn send_all(

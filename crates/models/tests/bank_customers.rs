@@ -70,7 +70,7 @@ fn every_fault_of_a_text_has_its_reason() {
         ("null".to_owned(), "not a JSON object but null"),
         ("[1]".to_owned(), "not a JSON object but a list"),
         ("{}".to_owned(), "the field \"customer_id\" is missing"),
-        (format!("{GOOD}x"), "not JSON: trailing characters at line 1 column 178"),
+        (format!("{GOOD}x"), "not JSON: trailing characters at line 1 column 182"),
         (with("\"name\"", "\"nama\""), "the field \"name\" is missing"),
         (with("\"account_number\"", "\"number\""), "the field \"account_number\" is missing"),
         (with("\"account_type\"", "\"type\""), "the field \"account_type\" is missing"),

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use arus_kafka::KafkaArgs;
-use arus_kafka::load::ProducerArgs;
+use arus_kafka::load::ProgramArgs;
 use arus_models::{PurchaseEvent, PurchaseOptions};
 use arus_runtime::duration;
-use arus_runtime::logging::LogArgs;
-use arus_runtime::metrics::MetricsArgs;
 
 /// Sends purchase events to Kafka: at a rate, some of them late, some of them unreadable
 ///
@@ -59,16 +56,7 @@ pub(crate) struct Args {
     pub(crate) customers: u32,
 
     #[command(flatten)]
-    pub(crate) load: ProducerArgs,
-
-    #[command(flatten)]
-    pub(crate) kafka: KafkaArgs,
-
-    #[command(flatten)]
-    pub(crate) log: LogArgs,
-
-    #[command(flatten)]
-    pub(crate) metrics: MetricsArgs,
+    pub(crate) common: ProgramArgs,
 }
 
 impl Args {
@@ -77,17 +65,12 @@ impl Args {
     /// # Errors
     /// A sentence for the user, when they do not fit together.
     pub(crate) fn options(&self) -> Result<PurchaseOptions, String> {
-        let (max_lateness_ms, out_of_order_ms) = (ms(self.max_lateness)?, ms(self.out_of_order)?);
-        if let Some(start_ms) = self.load.start_time {
-            let earliest = start_ms.saturating_sub(max_lateness_ms.max(out_of_order_ms));
-            if earliest < PurchaseEvent::TS_MIN || start_ms > PurchaseEvent::TS_MAX {
-                return Err(
-                    "event times must lie in the years 2000 to 9999, the late ones too: choose \
-                     another --start-time"
-                        .to_owned(),
-                );
-            }
-        }
+        let max_lateness_ms = duration::whole_ms(self.max_lateness)?;
+        let out_of_order_ms = duration::whole_ms(self.out_of_order)?;
+        self.common.load.check_event_times(
+            max_lateness_ms.max(out_of_order_ms),
+            PurchaseEvent::TS_MIN..=PurchaseEvent::TS_MAX,
+        )?;
         let options = PurchaseOptions {
             late_fraction: self.late_fraction,
             max_lateness_ms,
@@ -98,10 +81,6 @@ impl Args {
         options.check().map_err(|error| error.to_string())?;
         Ok(options)
     }
-}
-
-fn ms(time: Duration) -> Result<i64, String> {
-    i64::try_from(time.as_millis()).map_err(|_| "that is longer than time has been".to_owned())
 }
 
 #[cfg(test)]
@@ -142,7 +121,7 @@ mod tests {
             customers: 5,
         };
         assert_eq!(args.options().unwrap(), expected);
-        assert_eq!((args.topic.as_str(), args.load.count), ("purchases", Some(7)));
+        assert_eq!((args.topic.as_str(), args.common.load.count), ("purchases", Some(7)));
     }
 
     #[test]

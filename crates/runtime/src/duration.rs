@@ -40,6 +40,14 @@ pub fn display(duration: Duration) -> String {
     humantime::format_duration(duration).to_string().replace(' ', "")
 }
 
+/// The duration in whole milliseconds, as event times are counted.
+///
+/// # Errors
+/// A sentence, when there are more of them than 64 bits hold.
+pub fn whole_ms(duration: Duration) -> Result<i64, String> {
+    i64::try_from(duration.as_millis()).map_err(|_| "that is longer than time has been".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

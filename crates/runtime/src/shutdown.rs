@@ -127,6 +127,22 @@ pub fn on_signals() -> Result<Shutdown, Error> {
     Ok(shutdown)
 }
 
+/// The same for a program without async work: a thread of its own listens for the signals.
+///
+/// # Errors
+/// When the thread cannot be started or the process cannot listen for signals.
+pub fn on_signals_in_a_thread() -> Result<Shutdown, Error> {
+    let failed = |source| Error::Thread { name: "signals", source };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let entered = runtime.enter();
+    let shutdown = on_signals()?;
+    drop(entered);
+    let listen = move || runtime.block_on(std::future::pending::<()>());
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(failed)?;
+    Ok(shutdown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use arus_tests::World;
 #[test]
 fn every_program_tells_how_it_is_used() {
     let world = World::named("help").without_broker().start();
-    let cases: [(&'static str, &[&str]); 4] = [
+    let cases: [(&'static str, &[&str]); 5] = [
         (
             "purchase-streaming",
             &[
@@ -43,6 +43,25 @@ fn every_program_tells_how_it_is_used() {
                 "--out-of-order",
                 "--bad-fraction",
                 "--partitions",
+                "--seed",
+                "--start-time",
+                "KAFKA_BROKERS",
+                "EXIT STATUS",
+            ],
+        ),
+        (
+            "bank-producer",
+            &[
+                "--customers",
+                "--compact",
+                "--withdrawal-fraction",
+                "--move-fraction",
+                "--closure-fraction",
+                "--out-of-order-fraction",
+                "--duplicate-fraction",
+                "--bad-fraction",
+                "--rate",
+                "--count",
                 "--seed",
                 "--start-time",
                 "KAFKA_BROKERS",

@@ -21,7 +21,7 @@ fn assert_tells(sentence: &str, words: &[&str]) {
 #[test]
 fn an_absent_broker_is_told_in_bounded_time() {
     let world = World::named("absent").in_memory().start();
-    for program in [world.streaming(), world.producer()] {
+    for program in [world.streaming(), world.producer(), world.bank_producer()] {
         let clock = SystemClock::new();
         let ended = program.with("--brokers", NOBODY).with("--retry-for", "1s").run();
         assert_tells(&ended.sentence(), &["no Kafka broker answers", NOBODY, "make broker"]);
@@ -61,6 +61,8 @@ fn wrong_use_is_code_2_and_lists_what_is_right() {
         (world.streaming().switch("--frobnicate"), "--help"),
         (world.producer().with("--late-fraction", 2), "from 0 to 1"),
         (world.producer().with("--start-time", "yesterday"), "2024-01-01T00:00:00Z"),
+        (world.bank_producer().with("--closure-fraction", 2), "from 0 to 1"),
+        (world.bank_producer().with("--customers", 0), "1 customer or more"),
     ];
     for (program, word) in cases {
         let ended = program.run();
