@@ -39,6 +39,10 @@ run-streaming: build broker-up ## Total purchases per window
 run-bank-producer: build broker-up ## Send bank customers and their changes
 	@$(BIN)/bank-producer $(ARGS)
 
+.PHONY: run-bank-consumer
+run-bank-consumer: build broker-up ## Keep the bank's customers and the averages of their balances
+	@$(BIN)/bank-consumer $(ARGS)
+
 .PHONY: broker
 broker: build broker-up ## Start the embedded broker in the background, if none listens
 

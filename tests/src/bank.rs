@@ -1,10 +1,21 @@
-//! What must come of a log of bank customers, worked out in plain Rust: who is a customer in the
-//! end, and what became of the records.
+//! What must come of a log of bank customers, worked out in plain Rust (who is a customer in the
+//! end, their balances, what became of the records), and what the consumer left.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Float64Type, Int64Type, Schema, TimestampMillisecondType,
+};
 use arus_kafka::inspect::FullRecord;
-use arus_models::{BankCustomer, TimestampUnit};
+use arus_models::{BankCustomer, TimestampUnit, bank_customer_schema};
+use arus_store::TableSpec;
+use serde::Deserialize;
+
+use crate::Totals;
+use crate::World;
+use crate::process::Program;
 
 /// The records by their fate, and what they leave. As `bank-consumer` must see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,4 +62,185 @@ pub fn ledger(records: &[FullRecord]) -> Ledger {
         }
     }
     ledger
+}
+
+/// The tables of aggregates, with the columns that they are grouped by.
+pub const GROUPINGS: [(&str, &str); 3] = [
+    ("bank_balance", "scope"),
+    ("bank_balance_by_account_type", "account_type"),
+    ("bank_balance_by_city", "city"),
+];
+
+/// One row of such a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Balances {
+    /// The value of the group's column.
+    pub group: String,
+    /// How many customers.
+    pub customers: i64,
+    /// Rupiah in all.
+    pub total: i64,
+    /// On average.
+    pub avg: f64,
+    /// The least.
+    pub min: i64,
+    /// The most.
+    pub max: i64,
+    /// Half of the customers have less.
+    pub median: f64,
+}
+
+/// The rows of a table of aggregates, by group.
+///
+/// # Panics
+/// When there is no such grouping.
+pub fn balances<'a>(
+    customers: impl Iterator<Item = &'a BankCustomer>,
+    column: &str,
+) -> Vec<Balances> {
+    let mut groups: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for customer in customers {
+        let group = match column {
+            "scope" => "all".to_owned(),
+            "account_type" => customer.account_type.name().to_owned(),
+            "city" => customer.city.clone(),
+            other => panic!("no grouping by {other}"),
+        };
+        groups.entry(group).or_default().push(customer.balance);
+    }
+    groups.into_iter().map(|(group, mut balances)| of_group(group, &mut balances)).collect()
+}
+
+fn of_group(group: String, balances: &mut [i64]) -> Balances {
+    balances.sort_unstable();
+    let count = balances.len();
+    let total: i64 = balances.iter().sum();
+    let (low, high) = (balances[(count - 1) / 2], balances[count / 2]);
+    Balances {
+        group,
+        customers: count as i64,
+        total,
+        avg: total as f64 / count as f64,
+        min: balances[0],
+        max: balances[count - 1],
+        median: (low as f64 + high as f64) / 2.0,
+    }
+}
+
+/// Count and sum of the balances of all messages that tell one.
+pub fn messages(records: &[FullRecord]) -> (i64, i64) {
+    let read = |record: &FullRecord| {
+        let payload = record.payload.as_deref()?;
+        BankCustomer::from_json(payload, TimestampUnit::Milliseconds).ok()
+    };
+    let balances: Vec<i64> = records.iter().filter_map(read).map(|it| it.balance).collect();
+    (balances.len() as i64, balances.iter().sum())
+}
+
+/// The closing figures of the consumer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct BankSummary {
+    /// Of its last run.
+    pub run: Totals,
+    /// Of all its runs.
+    pub total: Totals,
+    /// What became of the records of the last run.
+    pub tallies: BTreeMap<String, u64>,
+    /// How many customers there are.
+    pub rows_kept: usize,
+}
+
+impl World {
+    /// The consumer: all tables into the database.
+    pub fn bank_consumer(&self) -> Program {
+        self.program("bank-consumer")
+            .env("DATABASE_URL", self.database_url())
+            .with("--brokers", self.brokers())
+            .with("--topic", self.topic())
+            .with("--job", self.table())
+            .with("--table-prefix", self.prefix())
+            .with("--checkpoint", self.path("checkpoint").display())
+            .with("--summary", self.path("consumer.json").display())
+            .with("--sink", "database")
+            .with("--trigger", "100ms")
+    }
+
+    /// The closing figures of the last consumer.
+    pub fn bank_summary(&self) -> BankSummary {
+        self.json("consumer.json")
+    }
+
+    fn bank_table(&self, name: &str, key: &str, schema: Schema) -> RecordBatch {
+        let name = format!("{}{name}", self.prefix());
+        let spec = TableSpec { name, schema: Arc::new(schema), key: vec![key.to_owned()] };
+        self.with_store(async |store| {
+            store.read_table(&spec).await.unwrap_or_else(|error| panic!("{error}"))
+        })
+    }
+
+    /// The table of customers, by number.
+    pub fn bank_customers(&self) -> Vec<BankCustomer> {
+        let schema = bank_customer_schema();
+        let rows = self.bank_table("bank_customers", "customer_id", schema.as_ref().clone());
+        let text = |at: usize, row| rows.column(at).as_string::<i32>().value(row).to_owned();
+        let number = |at: usize, row| rows.column(at).as_primitive::<Int64Type>().value(row);
+        (0..rows.num_rows())
+            .map(|row| BankCustomer {
+                customer_id: number(0, row),
+                name: text(1, row),
+                account_number: text(2, row),
+                account_type: text(3, row).parse().expect("an account type"),
+                city: text(4, row),
+                balance: number(5, row),
+                opened_on: rows
+                    .column(6)
+                    .as_primitive::<Date32Type>()
+                    .value_as_date(row)
+                    .expect("a date"),
+                updated_at: rows.column(7).as_primitive::<TimestampMillisecondType>().value(row),
+            })
+            .collect()
+    }
+
+    /// A table of aggregates, by group.
+    pub fn bank_balances(&self, table: &str, column: &str) -> Vec<Balances> {
+        let rows = self.bank_table(table, column, balance_schema(column, true));
+        let number = |at: usize, row| rows.column(at).as_primitive::<Int64Type>().value(row);
+        let fraction = |at: usize, row| rows.column(at).as_primitive::<Float64Type>().value(row);
+        (0..rows.num_rows())
+            .map(|row| Balances {
+                group: rows.column(0).as_string::<i32>().value(row).to_owned(),
+                customers: number(1, row),
+                total: number(2, row),
+                avg: fraction(3, row),
+                min: number(4, row),
+                max: number(5, row),
+                median: fraction(6, row),
+            })
+            .collect()
+    }
+
+    /// Count and sum of the one row over all messages.
+    pub fn bank_naive_totals(&self) -> (i64, i64) {
+        let rows = self.bank_table("bank_balance", "scope", balance_schema("scope", false));
+        let number = |at: usize| rows.column(at).as_primitive::<Int64Type>().value(0);
+        (number(1), number(2))
+    }
+}
+
+fn balance_schema(column: &str, with_median: bool) -> Schema {
+    let mut fields = vec![Field::new(column, DataType::Utf8, false)];
+    for (name, data_type) in [
+        ("customers", DataType::Int64),
+        ("total_balance", DataType::Int64),
+        ("avg_balance", DataType::Float64),
+        ("min_balance", DataType::Int64),
+        ("max_balance", DataType::Int64),
+        ("median_balance", DataType::Float64),
+    ] {
+        if with_median || name != "median_balance" {
+            fields.push(Field::new(name, data_type, true));
+        }
+    }
+    Schema::new(fields)
 }

@@ -127,6 +127,7 @@ impl WorldBuilder {
             leaves_topics: broker.is_none() && !brokers.is_empty(),
             topic: id.replace('_', "-"),
             table: id,
+            prefix: format!("t{ms}_{process}_{number}_"),
             storage: self.storage,
             broker,
             brokers,
@@ -163,6 +164,8 @@ pub struct World {
     database_url: String,
     topic: String,
     table: String,
+    /// Short, since PostgreSQL's names are.
+    prefix: String,
     folder: TempDir,
 }
 
@@ -190,6 +193,16 @@ impl World {
     /// The job's table.
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The database's address.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// What goes before the names of a job's tables, where it has several.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The flags that name the broker.
@@ -291,7 +304,7 @@ impl World {
         self.json(name)
     }
 
-    fn json<T: DeserializeOwned>(&self, name: &str) -> T {
+    pub(crate) fn json<T: DeserializeOwned>(&self, name: &str) -> T {
         let bytes = fs::read(self.path(name)).expect("the summary was written");
         serde_json::from_slice(&bytes).expect("it is JSON")
     }
@@ -352,7 +365,7 @@ impl World {
         rows::of_batch(&batch, group_by.len())
     }
 
-    fn with_store<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
+    pub(crate) fn with_store<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let store = Store::connect(&self.database_url, Duration::from_secs(10)).await;

@@ -5,7 +5,7 @@ use arus_tests::World;
 #[test]
 fn every_program_tells_how_it_is_used() {
     let world = World::named("help").without_broker().start();
-    let cases: [(&'static str, &[&str]); 5] = [
+    let cases: [(&'static str, &[&str]); 6] = [
         (
             "purchase-streaming",
             &[
@@ -47,6 +47,26 @@ fn every_program_tells_how_it_is_used() {
                 "--start-time",
                 "KAFKA_BROKERS",
                 "EXIT STATUS",
+            ],
+        ),
+        (
+            "bank-consumer",
+            &[
+                "--per-message",
+                "--from-beginning",
+                "--trigger",
+                "--start",
+                "--checkpoint",
+                "--table-prefix",
+                "--threads",
+                "KAFKA_BROKERS",
+                "DATABASE_URL",
+                "METRICS_ADDR",
+                "at-least-once",
+                "exactly-once",
+                "bank_balance_by_city",
+                "Exit codes",
+                "Examples",
             ],
         ),
         (

@@ -1,6 +1,7 @@
 //! The programs together, as real processes: producer, broker, streaming job, demo.
 
 mod bad_records;
+mod bank_consumer;
 mod bank_producer;
 mod demo;
 mod help;
