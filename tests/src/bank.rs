@@ -9,7 +9,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Field, Float64Type, Int64Type, Schema, TimestampMillisecondType,
 };
 use arus_kafka::inspect::FullRecord;
-use arus_models::{BankCustomer, TimestampUnit, bank_customer_schema};
+use arus_models::{AccountType, BankCustomer, TimestampUnit, bank_customer_schema};
 use arus_store::TableSpec;
 use serde::Deserialize;
 
@@ -189,7 +189,7 @@ impl World {
                 customer_id: number(0, row),
                 name: text(1, row),
                 account_number: text(2, row),
-                account_type: text(3, row).parse().expect("an account type"),
+                account_type: AccountType::from_name(&text(3, row)).expect("an account type"),
                 city: text(4, row),
                 balance: number(5, row),
                 opened_on: rows
