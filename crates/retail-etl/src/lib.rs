@@ -8,6 +8,18 @@
 //!   one CSV per table ◄┼─ load ◄── tables ◄── transform: plans that share the one read
 //!  Parquet · database ◄┘
 //! ```
+//!
+//! [`run::run`] is the whole of it as one function; [`commands`] are what a user types.
 
+pub mod args;
+pub mod commands;
+pub mod error;
+pub mod extract;
+pub mod load;
 pub mod quality;
+pub mod run;
+pub mod summary;
 pub mod tables;
+pub mod transform;
+
+pub use error::Error;

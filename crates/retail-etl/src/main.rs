@@ -1,3 +1,38 @@
 //! The batch job over the Online Retail CSV, as a program.
 
-fn main() {}
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use arus_runtime::clock::SystemClock;
+use arus_runtime::exit;
+use arus_runtime::shutdown::on_signals;
+use clap::Parser;
+use retail_etl::args::Args;
+use retail_etl::commands::{self, World};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    exit::report(start(&args))
+}
+
+fn start(args: &Args) -> anyhow::Result<()> {
+    args.log.init()?;
+    // For the database and for signals; the work itself has threads of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let guard = runtime.enter();
+    let shutdown = on_signals()?;
+    drop(guard);
+    let world = World {
+        clock: Arc::new(SystemClock::new()),
+        shutdown,
+        runtime: runtime.handle().clone(),
+        terminal: std::io::stderr().is_terminal(),
+    };
+    Ok(commands::run(&args.command, &world)?)
+}

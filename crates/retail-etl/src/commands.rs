@@ -1,0 +1,61 @@
+//! What a user types: one file a subcommand, each with its flags and what it does.
+
+pub mod backfill;
+pub mod generate;
+pub mod history;
+pub mod report;
+pub mod run;
+pub mod schedule;
+
+use std::sync::Arc;
+
+use arus_runtime::clock::Clock;
+use arus_runtime::shutdown::Shutdown;
+use clap::Subcommand;
+use tokio::runtime::Handle;
+
+use crate::Error;
+
+/// What a command gets from outside.
+pub struct World {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The stop signal.
+    pub shutdown: Shutdown,
+    /// Where the database's futures run.
+    pub runtime: Handle,
+    /// Whether standard error is a terminal: then there is a progress bar.
+    pub terminal: bool,
+}
+
+/// The subcommands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Reads the invoices and writes all tables and the report
+    Run(run::RunCommand),
+    /// Runs at the times of a cron expression, until it is stopped
+    Schedule(schedule::ScheduleCommand),
+    /// Makes the runs of times that went by without one
+    Backfill(backfill::BackfillCommand),
+    /// Prints the runs that were made
+    History(history::HistoryCommand),
+    /// Draws the report of the tables in the database
+    Report(report::ReportCommand),
+    /// Writes a sample of invoices, always the same for the same seed
+    Generate(generate::GenerateCommand),
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// One sentence: what is wrong, where, what to do.
+pub fn run(command: &Command, world: &World) -> Result<(), Error> {
+    match command {
+        Command::Run(command) => run::run(command, world),
+        Command::Schedule(command) => schedule::run(command, world),
+        Command::Backfill(command) => backfill::run(command, world),
+        Command::History(command) => history::run(command, world),
+        Command::Report(command) => report::run(command, world),
+        Command::Generate(command) => generate::run(command, world),
+    }
+}
