@@ -16,7 +16,9 @@ mod headlines;
 mod page;
 mod palette;
 mod quality;
+mod sections;
 pub mod stored;
+mod table;
 mod text;
 
 use chrono::{DateTime, NaiveDateTime, Utc};

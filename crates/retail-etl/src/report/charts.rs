@@ -189,9 +189,9 @@ impl<'a> Plot<'a> {
             let point = (self.x(0.0) - 8, y);
             write(area, &label(value), point, (HPos::Right, VPos::Center), muted)?;
         }
-        let every = [1, 2, 3, 6, 12].into_iter().find(|every| {
-            f64::from(*every) * self.slot() >= LABEL_ROOM
-        });
+        let every = [1, 2, 3, 6, 12]
+            .into_iter()
+            .find(|every| f64::from(*every) * self.slot() >= LABEL_ROOM);
         let every = every.unwrap_or(12);
         let below = (HPos::Center, VPos::Top);
         let mut year = None;

@@ -154,9 +154,10 @@ impl Figures {
     pub(super) fn share_back(&self, months_later: usize) -> Option<f64> {
         let last = self.whole_months().next_back()?.month;
         let known = |cohort: &&Cohort| cohort.month.plus(months_later) <= last;
-        let (back, size) = self.cohorts.iter().filter(known).fold((0, 0), |(back, size), cohort| {
-            (back + cohort.customers.get(months_later).unwrap_or(&0), size + cohort.size)
-        });
+        let (back, size) =
+            self.cohorts.iter().filter(known).fold((0, 0), |(back, size), cohort| {
+                (back + cohort.customers.get(months_later).unwrap_or(&0), size + cohort.size)
+            });
         (size > 0).then(|| ratio(back, size))
     }
 }

@@ -57,9 +57,8 @@ pub(super) fn style() -> String {
             let _ = writeln!(rules, "svg [{attribute}=\"{day}\"]{{{attribute}:var(--{name})}}");
         }
     }
-    format!(
-        ":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{rules}"
-    )
+    let at_night = "@media screen and (prefers-color-scheme:dark)";
+    format!(":root{{{light}}}\n{at_night}{{:root{{{dark}}}}}\n{rules}")
 }
 
 /// As the SVG writer spells it.

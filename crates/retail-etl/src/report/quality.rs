@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::page::{Column, table};
+use super::table::{Column, table};
 use super::text;
 use crate::check::rules;
 use crate::quality::{Compression, Quality, Warnings};
@@ -44,7 +44,7 @@ fn rejected(quality: &Quality) -> Markup {
     html! {
         h3 { "Rejected: not loaded, kept in the file of rejected rows" }
         (table(
-            &[Column::text("Rule that was broken"), Column::number("Rows"), Column::number("Of all")],
+            &[Column::text("Broken rule"), Column::number("Rows"), Column::number("Of all")],
             rows,
         ))
     }

@@ -77,7 +77,9 @@ pub fn encode(quality: &Quality, meta: &ReportMeta) -> Vec<u8> {
         rows: quality.rows,
         loaded: quality.loaded,
         rejected: quality.rejected,
-        rejected_by_rule: rejected_by_rule.map(|(rule, rows)| ((*rule).to_owned(), *rows)).collect(),
+        rejected_by_rule: rejected_by_rule
+            .map(|(rule, rows)| ((*rule).to_owned(), *rows))
+            .collect(),
         missing_customer,
         cancelled,
         zero_price,
@@ -124,7 +126,11 @@ fn decode(stored: Stored) -> Result<(Quality, ReportMeta), String> {
         rows: stored.rows,
         loaded: stored.loaded,
         rejected: stored.rejected,
-        rejected_by_rule: stored.rejected_by_rule.into_iter().map(rule).collect::<Result<_, _>>()?,
+        rejected_by_rule: stored
+            .rejected_by_rule
+            .into_iter()
+            .map(rule)
+            .collect::<Result<_, _>>()?,
         warnings: Warnings {
             missing_customer: stored.missing_customer,
             cancelled: stored.cancelled,

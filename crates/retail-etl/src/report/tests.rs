@@ -72,7 +72,8 @@ impl Rows {
                 .clone()
                 .flat_map(|(year, month)| {
                     let left = months - ((year - first_year) * 12 + month - 1);
-                    (0..left).map(move |later| (year, month, later, 10 - i64::from(later.min(9)), 10))
+                    (0..left)
+                        .map(move |later| (year, month, later, 10 - i64::from(later.min(9)), 10))
                 })
                 .collect(),
             sales: all.map(|(year, month)| (year, month, 5, 100)).collect(),
@@ -169,7 +170,12 @@ pub(super) fn quality() -> Quality {
         loaded: 99_990,
         rejected: 10,
         rejected_by_rule: [("date", 7), ("price", 3)].into(),
-        warnings: Warnings { missing_customer: 25_000, cancelled: 1_700, zero_price: 2, duplicates: 0 },
+        warnings: Warnings {
+            missing_customer: 25_000,
+            cancelled: 1_700,
+            zero_price: 2,
+            duplicates: 0,
+        },
     }
 }
 

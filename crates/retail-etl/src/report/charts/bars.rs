@@ -25,8 +25,7 @@ pub(in crate::report) fn customers(rows: &[Customers], name: &str) -> Result<Mar
         rows.iter().filter(|row| months.binary_search(&row.month).is_ok()).collect();
     let mut charts = Vec::new();
     for layout in Layout::BOTH {
-        let plot =
-            Plot::new(layout, HEIGHT, &months, shown.iter().map(|row| row.unique as f64));
+        let plot = Plot::new(layout, HEIGHT, &months, shown.iter().map(|row| row.unique as f64));
         charts.push(svg(layout, HEIGHT, name, |area| draw(area, &plot, &shown))?);
     }
     Ok(html! { @for chart in charts { (chart) } })

@@ -49,9 +49,7 @@ pub(in crate::report) fn cohorts(all: &[Cohort], name: &str) -> Result<Markup, E
         let later = cohorts.iter().map(|cohort| cohort.customers.len() - 1).max().unwrap_or(0);
         let grid = Grid::new(layout, later.clamp(1, shown.months_later), most);
         let height = grid.y(cohorts.len()) + 4;
-        charts.push(svg(layout, height.unsigned_abs(), name, |area| {
-            grid.draw(area, cohorts)
-        })?);
+        charts.push(svg(layout, height.unsigned_abs(), name, |area| grid.draw(area, cohorts))?);
     }
     Ok(html! { @for chart in charts { (chart) } })
 }
@@ -70,7 +68,7 @@ pub(in crate::report) fn legend(all: &[Cohort]) -> Markup {
 /// Beside the first month, in which it is all of them.
 fn largest_share(all: &[Cohort]) -> f64 {
     let shares = all.iter().flat_map(|cohort| {
-        (1..cohort.customers.len()).filter_map(|later| cohort.share(later))
+        (1..cohort.customers.len()).filter_map(move |later| cohort.share(later))
     });
     shares.fold(0.0, f64::max)
 }
