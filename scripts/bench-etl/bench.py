@@ -64,7 +64,7 @@ def plain_input(python):
         source = REAL
     else:
         subprocess.run(
-            [PROGRAM, "generate", "--rows", str(GENERATED_ROWS), "--output", plain],
+            [PROGRAM, "generate", "--rows", str(GENERATED_ROWS), "--out", plain],
             check=True, stdout=subprocess.DEVNULL,
         )
         return plain, "generated"
