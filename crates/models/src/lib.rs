@@ -20,5 +20,8 @@ mod scan;
 pub use columns::{PurchaseColumns, purchase_schema};
 pub use generator::{BadKind, Error, Generated, PurchaseGenerator, PurchaseOptions};
 pub use invalid::Invalid;
-pub use invoice::{PRICE_PRECISION, PRICE_SCALE, invoice_schema};
+pub use invoice::{
+    INVOICE_CSV_HEADER, InvoiceGenerator, InvoiceOptions, PRICE_PRECISION, PRICE_SCALE,
+    invoice_schema,
+};
 pub use purchase::{Furniture, PurchaseEvent, TimestampUnit};
