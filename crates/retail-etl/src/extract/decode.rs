@@ -5,6 +5,8 @@ mod batch;
 use std::borrow::Cow;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arus_models::invoice_schema;
 use twox_hash::XxHash3_128;
 
 use crate::check::Reject;
@@ -16,7 +18,7 @@ use crate::extract::header::Columns;
 use crate::extract::number;
 use crate::extract::records::{Field, Records};
 use crate::quality::Warnings;
-use batch::BatchBuilder;
+use batch::{BatchBuilder, Room};
 
 /// Of a value that cannot be read, a reason tells so many characters.
 const TOLD: usize = 40;
@@ -39,7 +41,8 @@ pub(crate) struct Decoded {
 pub(crate) struct Decoder {
     columns: Columns,
     date_format: DateFormat,
-    batch: BatchBuilder,
+    schema: SchemaRef,
+    room: Room,
     fields: Vec<Field>,
     key: Vec<u8>,
     last_date: LastDate,
@@ -70,7 +73,8 @@ impl Decoder {
         Self {
             columns,
             date_format,
-            batch: BatchBuilder::default(),
+            schema: invoice_schema(),
+            room: Room::default(),
             fields: Vec::new(),
             key: Vec::new(),
             last_date: LastDate::default(),
@@ -82,8 +86,10 @@ impl Decoder {
         let bytes = to_utf8(&block.bytes[block.start..], block.encoding);
         // Checked as a whole, which is quick; only where that fails, row by row.
         let whole = std::str::from_utf8(&bytes).ok();
+        let mut batch = BatchBuilder::new(&self.room);
         let mut warnings = Warnings::default();
-        let (mut rows, mut rejects, mut hashes) = (0, Vec::new(), Vec::new());
+        let (mut rows, mut rejects, mut hashes) =
+            (0, Vec::new(), Vec::with_capacity(self.room.rows()));
         let mut records = Records::new(&bytes, 0, block.line);
         let mut fields = std::mem::take(&mut self.fields);
         while let Some(record) = records.next(&mut fields) {
@@ -108,7 +114,7 @@ impl Decoder {
                 Ok(line) => {
                     line.warn(&mut warnings);
                     hashes.push(line.hash(&mut self.key));
-                    self.batch.append(&line);
+                    batch.append(&line);
                 }
                 Err(broken) => {
                     let row = kept(&bytes[record.start..record.end]);
@@ -117,11 +123,14 @@ impl Decoder {
             }
         }
         self.fields = fields;
-        Decoded { batch: self.batch.finish(), rows, rejects, warnings, hashes }
+        let batch = batch.finish(&self.schema);
+        self.room = Room::of(&batch);
+        Decoded { batch, rows, rejects, warnings, hashes }
     }
 
     /// Checks a row against the rules, in their order. `row` begins at `start` of the text that
     /// `fields` are about.
+    #[inline]
     fn line<'a>(
         &mut self,
         row: &'a str,
@@ -135,23 +144,30 @@ impl Decoder {
                 self.columns.width
             )));
         }
+        let field = |place: usize| {
+            let Field { start: from, end: to, quoted } = fields[place];
+            (&row[from - start..to - start], quoted)
+        };
+        let bytes = |place: usize| {
+            let Field { start: from, end: to, .. } = fields[place];
+            &row.as_bytes()[from - start..to - start]
+        };
         let [invoice_no, stock_code, description, quantity, date, price, customer, country] =
-            self.columns.places.map(|place| {
-                let Field { start: from, end: to, quoted } = fields[place];
-                (&row[from - start..to - start], quoted)
-            });
+            self.columns.places;
         Ok(Line {
-            invoice_no: filled(&rules::INVOICE_NUMBER, invoice_no)?,
-            stock_code: filled(&rules::STOCK_CODE, stock_code)?,
-            description: text(description),
-            quantity: read(&rules::QUANTITY, quantity.0, number::whole)?,
-            date: read(&rules::DATE, date.0, |text| self.last_date.parse(text, self.date_format))?,
-            price: read(&rules::PRICE, price.0, number::price)?,
-            customer: match customer.0 {
-                "" => None,
+            invoice_no: filled(&rules::INVOICE_NUMBER, field(invoice_no))?,
+            stock_code: filled(&rules::STOCK_CODE, field(stock_code))?,
+            description: text(field(description)),
+            quantity: read(&rules::QUANTITY, bytes(quantity), number::whole)?,
+            date: read(&rules::DATE, bytes(date), |text| {
+                self.last_date.parse(text, self.date_format)
+            })?,
+            price: read(&rules::PRICE, bytes(price), number::price)?,
+            customer: match bytes(customer) {
+                b"" => None,
                 customer => Some(read(&rules::CUSTOMER, customer, number::whole)?),
             },
-            country: text(country),
+            country: text(field(country)),
         })
     }
 }
@@ -172,6 +188,7 @@ impl LastDate {
 }
 
 /// A field's text; within quotes a doubled quote is one.
+#[inline]
 fn text((field, quoted): (&str, bool)) -> Cow<'_, str> {
     if quoted && field.contains('"') {
         Cow::Owned(field.replace("\"\"", "\""))
@@ -181,6 +198,7 @@ fn text((field, quoted): (&str, bool)) -> Cow<'_, str> {
 }
 
 /// The text of a field that must not be empty.
+#[inline]
 fn filled<'a>(rule: &'static Rule, field: (&'a str, bool)) -> Result<Cow<'a, str>, Broken> {
     if field.0.bytes().all(|byte| byte.is_ascii_whitespace()) {
         return Err(rule.broken(format!("{} is empty", rule.column)));
@@ -189,18 +207,23 @@ fn filled<'a>(rule: &'static Rule, field: (&'a str, bool)) -> Result<Cow<'a, str
 }
 
 /// A field's value, or why there is none.
+#[inline]
 fn read<T>(
     rule: &'static Rule,
-    field: &str,
+    field: &[u8],
     parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
 ) -> Result<T, Broken> {
-    parse(field.as_bytes()).map_err(|why| {
-        let mut told: String = field.chars().take(TOLD).collect();
-        if told.len() < field.len() {
-            told.push('…');
-        }
-        rule.broken(format!("\"{told}\" {why}"))
-    })
+    parse(field).map_err(|why| unreadable(rule, field, why))
+}
+
+#[cold]
+fn unreadable(rule: &'static Rule, field: &[u8], why: &str) -> Broken {
+    let field = String::from_utf8_lossy(field);
+    let mut told: String = field.chars().take(TOLD).collect();
+    if told.len() < field.len() {
+        told.push('…');
+    }
+    rule.broken(format!("\"{told}\" {why}"))
 }
 
 /// A rejected row as text: what is not UTF-8 is kept byte for byte as ISO-8859-1.
