@@ -14,7 +14,7 @@ use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{PathElement, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontDesc, FontFamily, FontStyle, TextStyle};
+use plotters::style::{Color, FontDesc, FontFamily, FontStyle};
 
 use super::figures::Month;
 use super::palette::{Colour, GRID, INK, MUTED};
@@ -105,8 +105,8 @@ fn write(
 ) -> Drawn {
     // The SVG writer divides by this.
     let font = FontDesc::new(FontFamily::SansSerif, size * 1.24, style);
-    let style = TextStyle::from(font).color(&colour.light()).pos(Pos::new(anchor.0, anchor.1));
-    area.draw(&Text::new(words.to_owned(), point, style))
+    let style = font.color(&colour.light()).pos(Pos::new(anchor.0, anchor.1));
+    area.draw(&Text::new(words, point, style))
 }
 
 fn line(area: &Area<'_>, points: Vec<(i32, i32)>, colour: Colour, width: u32) -> Drawn {
