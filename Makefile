@@ -7,6 +7,7 @@ TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET_DIR)/debug
 ARGS ?=
 FOR ?=
+INPUT ?= data/online-retail-dataset.csv
 
 export BROKER_BIN := $(BIN)/broker
 
@@ -35,6 +36,10 @@ run-producer: build broker-up ## Send purchases
 run-streaming: build broker-up ## Total purchases per window
 	@$(BIN)/purchase-streaming $(ARGS)
 
+.PHONY: run-etl
+run-etl: build ## Customers per month and a report from invoices (INPUT=a file, folder or pattern)
+	@$(BIN)/retail-etl run $(INPUT) $(ARGS)
+
 .PHONY: broker
 broker: build broker-up ## Start the embedded broker in the background, if none listens
 
@@ -55,6 +60,10 @@ test: build ## Run all tests that need no server
 test-real: build ## Run the tests on a real Kafka and PostgreSQL, started for them (ARGS="a name")
 	@CARGO="$(CARGO)" scripts/test-real.sh $(ARGS)
 
+.PHONY: test-airflow
+test-airflow: build ## Run the DAG in a real Airflow from PyPI (some minutes the first time)
+	@RETAIL_ETL=$(BIN)/retail-etl scripts/test-airflow.sh
+
 .PHONY: lint
 lint: ## Check format and lints
 	@$(CARGO) fmt --all --check
@@ -64,3 +73,7 @@ lint: ## Check format and lints
 bench: build ## Measure the engine and the job end to end
 	@$(CARGO) build --workspace --example count
 	@$(BIN)/bench $(ARGS)
+
+.PHONY: bench-etl
+bench-etl: build ## Measure the batch job beside Polars and DuckDB from PyPI (ROUNDS, COPIES, PYSPARK=1)
+	@RETAIL_ETL_BIN=$(BIN)/retail-etl python3 scripts/bench-etl/bench.py

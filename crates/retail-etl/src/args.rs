@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use arus_runtime::duration;
 use arus_runtime::logging::LogArgs;
-use arus_runtime::shutdown::Shutdown;
 use arus_store::DatabaseArgs;
 use clap::{Args as ClapArgs, Parser};
 
-use crate::commands::Command;
-use crate::extract::{ExtractOptions, MaxRejects};
+use crate::commands::{Command, World};
+use crate::extract::ExtractArgs;
 use crate::load::{LoadOptions, Sink};
 use crate::run::RunOptions;
 use crate::transform::TransformOptions;
@@ -37,7 +36,7 @@ pub struct Args {
 pub struct RunArgs {
     /// What is read.
     #[command(flatten)]
-    pub input: InputArgs,
+    pub input: ExtractArgs,
     /// What is computed.
     #[command(flatten)]
     pub tables: TablesArgs,
@@ -47,26 +46,6 @@ pub struct RunArgs {
     /// The database's address.
     #[command(flatten)]
     pub database: DatabaseArgs,
-}
-
-/// What is read.
-#[derive(Clone, Debug, ClapArgs)]
-#[command(next_help_heading = "Input")]
-pub struct InputArgs {
-    /// Files of invoice lines: CSV, plain or compressed with gzip or zstd; a folder; or a pattern
-    /// like 'invoices/2011-*.csv'.
-    #[arg(value_name = "INPUT", default_value = "data/online-retail-dataset.csv")]
-    pub input: Vec<String>,
-
-    /// Fails the run, before anything is loaded, when more rows than this are rejected: a number,
-    /// or a share like 0.5%. Without it any number may be.
-    #[arg(long, value_name = "NUMBER|SHARE")]
-    pub max_rejects: Option<MaxRejects>,
-
-    /// File that rejected rows are kept in, with file, line, column and reason [default:
-    /// OUTPUT/rejects.csv].
-    #[arg(long, value_name = "FILE")]
-    pub rejects: Option<PathBuf>,
 }
 
 /// What is computed.
@@ -94,8 +73,13 @@ pub struct OutputArgs {
 
     /// Where results go, by commas. The tables of a database change in one transaction; each file
     /// takes its name when it is whole.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "SINKS",
-          default_value = "database,csv,parquet,report")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "SINKS",
+        default_value = "database,csv,parquet,report"
+    )]
     pub sink: Vec<Sink>,
 
     /// Put before every table's name in the database: retail_ gives retail_monthly_customers, and
@@ -110,16 +94,12 @@ pub struct OutputArgs {
 }
 
 impl RunArgs {
-    /// What the flags ask for, as a run takes it; `stop` ends it early.
+    /// What the flags ask for, as a run takes it: whatever the input was at the last run.
     #[must_use]
-    pub fn options(&self, stop: Shutdown) -> RunOptions {
-        let rejects = || self.output.output.join("rejects.csv");
+    pub fn options(&self, world: &World) -> RunOptions {
         RunOptions {
-            extract: ExtractOptions {
-                inputs: self.input.input.clone(),
-                rejects: self.input.rejects.clone().unwrap_or_else(rejects),
-                max_rejects: self.input.max_rejects,
-            },
+            // The plans take a core, and so does reading.
+            extract: self.input.options(&self.output.output, world.cores.div_ceil(2)),
             transform: TransformOptions {
                 exclude_cancelled: self.tables.exclude_cancelled,
                 top: self.tables.top,
@@ -132,8 +112,8 @@ impl RunArgs {
                 retry_for: self.output.retry_for,
             },
             last_fingerprint: None,
-            progress_bar: false,
-            stop,
+            progress_bar: world.terminal,
+            stop: world.shutdown.clone(),
         }
     }
 }

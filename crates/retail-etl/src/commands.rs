@@ -10,11 +10,13 @@ pub mod schedule;
 use std::sync::Arc;
 
 use arus_runtime::clock::Clock;
+use arus_runtime::logging::LogCopy;
 use arus_runtime::shutdown::Shutdown;
 use clap::Subcommand;
 use tokio::runtime::Handle;
 
 use crate::Error;
+use crate::execution::Surroundings;
 
 /// What a command gets from outside.
 pub struct World {
@@ -26,6 +28,22 @@ pub struct World {
     pub runtime: Handle,
     /// Whether standard error is a terminal: then there is a progress bar.
     pub terminal: bool,
+    /// Cores to spread the work over.
+    pub cores: usize,
+    /// The log's copy, one file a run.
+    pub log_copy: LogCopy,
+}
+
+impl World {
+    /// What executions need of it.
+    #[must_use]
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            clock: Arc::clone(&self.clock),
+            shutdown: self.shutdown.clone(),
+            log_copy: self.log_copy.clone(),
+        }
+    }
 }
 
 /// The subcommands.
@@ -50,12 +68,20 @@ pub enum Command {
 /// # Errors
 /// One sentence: what is wrong, where, what to do.
 pub fn run(command: &Command, world: &World) -> Result<(), Error> {
-    match command {
+    let done = match command {
         Command::Run(command) => run::run(command, world),
         Command::Schedule(command) => schedule::run(command, world),
         Command::Backfill(command) => backfill::run(command, world),
         Command::History(command) => history::run(command, world),
         Command::Report(command) => report::run(command, world),
         Command::Generate(command) => generate::run(command, world),
+    };
+    match done {
+        // Whoever sends the signal wants no error from it.
+        Err(stopped @ Error::Stopped) if world.shutdown.is_requested() => {
+            tracing::info!("{stopped}");
+            Ok(())
+        }
+        done => done,
     }
 }

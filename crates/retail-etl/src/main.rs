@@ -10,7 +10,7 @@ use arus_runtime::exit;
 use arus_runtime::shutdown::on_signals;
 use clap::Parser;
 use retail_etl::args::Args;
-use retail_etl::commands::{self, World};
+use retail_etl::commands::{self, Command, World};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -18,7 +18,9 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {
-    args.log.init()?;
+    // A schedule talks by its log; the other commands print what they have to say.
+    let warnings_only = !matches!(args.command, Command::Schedule(_));
+    let log_copy = args.log.init_with_copy(warnings_only)?;
     // For the database and for signals; the work itself has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -33,6 +35,8 @@ fn start(args: &Args) -> anyhow::Result<()> {
         shutdown,
         runtime: runtime.handle().clone(),
         terminal: std::io::stderr().is_terminal(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        log_copy,
     };
     Ok(commands::run(&args.command, &world)?)
 }
