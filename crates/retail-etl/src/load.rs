@@ -20,6 +20,7 @@ use arus_store::DatabaseArgs;
 use clap::ValueEnum;
 
 use crate::Error;
+use crate::report::{self, Report};
 use crate::tables::{SHAPES, TableShape, Tables};
 
 /// A place that results go to.
@@ -87,6 +88,7 @@ impl LoadOptions {
         }
         if self.has(Sink::Report) {
             files.push(self.report_path());
+            files.push(self.output.join(report::stored::FILE_NAME));
         }
         files
     }
@@ -100,7 +102,7 @@ impl LoadOptions {
 pub fn load(
     options: &LoadOptions,
     tables: &Tables,
-    report: Option<&str>,
+    report: Option<&Report>,
     stop: &Shutdown,
 ) -> Result<Vec<Place>, Error> {
     let staged = stage(options, tables, report)?;
@@ -127,7 +129,7 @@ pub fn load(
 fn stage(
     options: &LoadOptions,
     tables: &Tables,
-    report: Option<&str>,
+    report: Option<&Report>,
 ) -> Result<Vec<StagedFile>, Error> {
     let mut files = Vec::new();
     for (shape, rows) in tables.all() {
@@ -138,8 +140,9 @@ fn stage(
             files.push((file_of(options, shape, "parquet"), parquet::encode(shape, rows)?));
         }
     }
-    if let Some(report) = report {
-        files.push((options.report_path(), report.as_bytes().to_vec()));
+    if let Some(Report { page, stored }) = report {
+        files.push((options.report_path(), page.as_bytes().to_vec()));
+        files.push((options.output.join(report::stored::FILE_NAME), stored.clone()));
     }
     if files.is_empty() {
         return Ok(Vec::new());

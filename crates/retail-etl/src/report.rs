@@ -40,6 +40,26 @@ pub struct ReportMeta {
     pub period: Option<(NaiveDateTime, NaiveDateTime)>,
 }
 
+/// A report as files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The page.
+    pub page: String,
+    /// What the page can be drawn again from, together with the tables.
+    pub stored: Vec<u8>,
+}
+
+impl Report {
+    /// Of these results.
+    ///
+    /// # Errors
+    /// As [`render`].
+    pub fn new(tables: &Tables, quality: &Quality, meta: &ReportMeta) -> Result<Self, Error> {
+        let page = render(tables, quality, meta)?;
+        Ok(Self { page, stored: stored::encode(quality, meta) })
+    }
+}
+
 /// The page.
 ///
 /// # Errors

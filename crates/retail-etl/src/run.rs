@@ -19,7 +19,7 @@ use crate::extract::fingerprint::Fingerprint;
 use crate::extract::{self, ExtractOptions, Progress};
 use crate::load::{self, LoadOptions, Place, Sink};
 use crate::quality::Quality;
-use crate::report::{self, ReportMeta};
+use crate::report::{Report, ReportMeta};
 use crate::tables::Tables;
 use crate::transform::{Transform, TransformOptions};
 
@@ -131,9 +131,9 @@ pub fn run(
             exclude_cancelled: options.transform.exclude_cancelled,
             period,
         };
-        let page = report::render(&tables, &quality, &meta)?;
+        let report = Report::new(&tables, &quality, &meta)?;
         on_step(ended("report", tables.rows(), tables.rows()));
-        Some(page)
+        Some(report)
     } else {
         None
     };
@@ -141,7 +141,7 @@ pub fn run(
         return Err(Error::Stopped);
     }
     on_step(StepEvent::Started { name: "load" });
-    let mut places = load::load(&options.load, &tables, report.as_deref(), &options.stop)?;
+    let mut places = load::load(&options.load, &tables, report.as_ref(), &options.stop)?;
     on_step(ended("load", tables.rows(), tables.rows()));
     if quality.rejected > 0 {
         let place = options.extract.rejects.display().to_string();
@@ -207,7 +207,7 @@ fn compute(
             return Err(Error::Stopped);
         }
         period = widened(period, &batch);
-        transform.add(batch)
+        transform.add(&batch)
     })?;
     drop(progress);
     on_step(StepEvent::Ended {

@@ -1,9 +1,10 @@
 //! From invoice lines to tables: DataFusion plans, one file a table.
 //!
 //! Each batch of lines is read once and given to three plans that run while reading goes on
-//! ([`lines`]); they keep one row per invoice, per product and description, and per product. All
+//! ([`lines`]); they give one row per invoice, per product and description, and per product. All
 //! tables follow from these small results by plans that read like the question they answer. So
-//! memory grows with the number of invoices and products, not with the number of lines.
+//! memory grows with the number of invoices and of the different products in each, not with the
+//! number of lines.
 
 mod customer_cohorts;
 mod customer_months;
@@ -11,6 +12,7 @@ mod feed;
 mod lines;
 mod monthly_customers;
 mod monthly_sales;
+mod names;
 mod new_and_returning;
 mod session;
 mod top_countries;
@@ -18,8 +20,7 @@ mod top_products;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::kernels::boolean::not;
-use arrow::compute::{CastOptions, cast_with_options, concat_batches, filter_record_batch};
-use arus_models::invoice_schema;
+use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use tokio::runtime::Runtime;
@@ -28,6 +29,8 @@ use tokio::task::JoinHandle;
 use crate::Error;
 use crate::tables::{SHAPES, TableShape, Tables};
 use feed::Feeder;
+use lines::LinesPlan;
+use names::Names;
 
 /// What is asked of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +41,19 @@ pub struct TransformOptions {
     pub top: u32,
 }
 
+type Collected = JoinHandle<Result<RecordBatch, DataFusionError>>;
+
 /// The plans over invoice lines, at work.
 ///
 /// Dropped before [`Transform::finish`], it ends them.
 pub struct Transform {
     options: TransformOptions,
     runtime: Runtime,
-    /// One per plan over lines, in the order of [`lines::PLANS`].
-    feeders: Vec<Feeder>,
-    results: Vec<JoinHandle<Result<RecordBatch, DataFusionError>>>,
+    context: SessionContext,
+    names: Names,
+    feeder: Feeder,
+    /// In the order of [`lines::PLANS`].
+    results: Vec<Collected>,
 }
 
 impl Transform {
@@ -60,18 +67,13 @@ impl Transform {
             .thread_name("transform")
             .build()
             .map_err(Error::Threads)?;
-        let mut feeders = Vec::new();
-        let mut results = Vec::new();
-        for plan in &lines::PLANS {
-            let (feeder, table) = feed::feed(invoice_schema());
-            feeders.push(feeder);
-            results.push(runtime.spawn(async move {
-                let context = session::new();
-                context.register_table(lines::INPUT, table)?;
-                session::collect(&context, plan.sql).await
-            }));
-        }
-        Ok(Self { options: options.clone(), runtime, feeders, results })
+        let context = session::new();
+        let names = Names::new();
+        let (feeder, table) = feed::feed(names.schema(), lines::PLANS.len());
+        context.register_table(lines::INPUT, table)?;
+        let collect = |plan: &LinesPlan| session::collect(context.clone(), plan.sql);
+        let results = lines::PLANS.iter().map(|plan| runtime.spawn(collect(plan))).collect();
+        Ok(Self { options: options.clone(), runtime, context, names, feeder, results })
     }
 
     /// Gives a batch of `invoice_schema()` to the plans, waiting while they are busy with those
@@ -79,37 +81,46 @@ impl Transform {
     ///
     /// # Errors
     /// When a plan has failed: the error is its own.
-    pub fn add(&mut self, batch: RecordBatch) -> Result<(), Error> {
-        let batch = if self.options.exclude_cancelled { without_cancelled(&batch)? } else { batch };
-        for index in 0..self.feeders.len() {
-            if self.feeders[index].send(batch.clone()).is_err() {
-                return Err(self.failure_of(index));
-            }
-        }
-        Ok(())
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let numbered = match self.options.exclude_cancelled {
+            true => self.names.number(&without_cancelled(batch)?)?,
+            false => self.names.number(batch)?,
+        };
+        self.feeder.send(&numbered).map_err(|()| self.failure())
     }
 
     /// Tells the plans that there are no more lines, and computes the tables from what they give.
     ///
     /// # Errors
     /// When a plan fails.
-    pub fn finish(mut self) -> Result<Tables, Error> {
-        self.feeders.clear();
-        let context = session::new();
-        for (plan, result) in lines::PLANS.iter().zip(std::mem::take(&mut self.results)) {
-            let batch = self.runtime.block_on(result).map_err(died)??;
-            context.register_batch(plan.gives, batch)?;
+    pub fn finish(self) -> Result<Tables, Error> {
+        let Self { options, runtime, context, names, feeder, results } = self;
+        drop(feeder);
+        for (name, table) in names.tables()? {
+            context.register_batch(name, table)?;
         }
-        self.runtime.block_on(tables(&context, self.options.top))
+        runtime.block_on(async {
+            for (plan, result) in lines::PLANS.iter().zip(results) {
+                context.register_batch(plan.gives, result.await.map_err(died)??)?;
+            }
+            tables(&context, options.top).await
+        })
     }
 
-    /// Why a plan no longer takes lines.
-    fn failure_of(&mut self, index: usize) -> Error {
-        match self.runtime.block_on(self.results.swap_remove(index)) {
-            Ok(Ok(_)) => died("a plan ended before its input"),
-            Ok(Err(error)) => error.into(),
-            Err(error) => died(error),
-        }
+    /// Why a plan no longer takes lines. The others are not waited for: they wait for lines.
+    fn failure(&mut self) -> Error {
+        self.runtime.block_on(async {
+            loop {
+                tokio::task::yield_now().await;
+                if let Some(index) = self.results.iter().position(Collected::is_finished) {
+                    return match self.results.swap_remove(index).await {
+                        Ok(Ok(_)) => died("a plan ended before its input"),
+                        Ok(Err(error)) => error.into(),
+                        Err(error) => died(error),
+                    };
+                }
+            }
+        })
     }
 }
 
@@ -126,22 +137,21 @@ fn without_cancelled(batch: &RecordBatch) -> Result<RecordBatch, Error> {
 
 /// The tables, from the results of the plans over lines, which `context` knows by name.
 async fn tables(context: &SessionContext, top: u32) -> Result<Tables, Error> {
-    let months = session::collect(context, customer_months::SQL).await?;
+    let months = session::collect(context.clone(), customer_months::SQL).await?;
     context.register_batch(customer_months::GIVES, months)?;
-    let top_products = top_products::sql(top);
-    let top_countries = top_countries::sql(top);
     let plans = [
-        monthly_customers::SQL,
-        new_and_returning::SQL,
-        customer_cohorts::SQL,
-        monthly_sales::SQL,
-        &top_products,
-        &top_countries,
+        monthly_customers::SQL.to_owned(),
+        new_and_returning::SQL.to_owned(),
+        customer_cohorts::SQL.to_owned(),
+        monthly_sales::SQL.to_owned(),
+        top_products::sql(top),
+        top_countries::sql(top),
     ];
-    let mut batches = Vec::with_capacity(plans.len());
-    for (shape, sql) in SHAPES.iter().zip(plans) {
-        let batch = session::collect(context, sql).await?;
-        batches.push(in_shape(shape, &batch)?);
+    // Beside each other.
+    let collected = plans.map(|sql| tokio::spawn(session::collect(context.clone(), sql)));
+    let mut batches = Vec::with_capacity(collected.len());
+    for (shape, collected) in SHAPES.iter().zip(collected) {
+        batches.push(in_shape(shape, &collected.await.map_err(died)??)?);
     }
     let batches = batches.try_into().map_err(|_| died("a table has no plan"))?;
     Ok(Tables::from_batches(batches))
@@ -161,12 +171,4 @@ fn in_shape(shape: &TableShape, batch: &RecordBatch) -> Result<RecordBatch, Data
     });
     let columns = columns.collect::<Result<Vec<_>, DataFusionError>>()?;
     Ok(RecordBatch::try_new(schema, columns)?)
-}
-
-/// All batches as one.
-fn as_one(
-    schema: &arrow::datatypes::SchemaRef,
-    batches: &[RecordBatch],
-) -> Result<RecordBatch, DataFusionError> {
-    Ok(concat_batches(schema, batches)?)
 }

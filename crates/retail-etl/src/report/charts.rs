@@ -48,7 +48,7 @@ impl Layout {
     fn width(self) -> u32 {
         match self {
             Self::Wide => 920,
-            Self::Narrow => 400,
+            Self::Narrow => 360,
         }
     }
 
@@ -152,7 +152,7 @@ impl<'a> Plot<'a> {
         let step = step(most - least);
         Self {
             months,
-            left: if layout == Layout::Wide { 56.0 } else { 48.0 },
+            left: if layout == Layout::Wide { 64.0 } else { 58.0 },
             right: f64::from(layout.width()) - 8.0,
             top: 26.0,
             bottom: f64::from(height) - 44.0,

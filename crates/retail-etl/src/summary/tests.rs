@@ -11,7 +11,8 @@ use crate::tables::{MONEY_PRECISION, SHAPES};
 /// Tables whose `count` months have the same large numbers in all columns.
 fn tables(count: i32) -> Tables {
     let batches = SHAPES.each_ref().map(|shape| {
-        let columns = shape.schema().fields().iter().map(|field| -> ArrayRef {
+        let schema = shape.schema();
+        let columns = schema.fields().iter().map(|field| -> ArrayRef {
             match field.name().as_str() {
                 "InvoiceYear" => {
                     Arc::new(Int32Array::from_iter_values((0..count).map(|i| 2010 + i / 12)))

@@ -1,7 +1,8 @@
 //! The plans that touch every line. What they give is small: one row per invoice (25,900 in the
-//! real data), product and description (some 5,500) and product (some 4,000).
+//! real data), product and description (some 5,500) and product (some 4,000). Invoices, products and
+//! countries are numbers here ([`super::names`]).
 
-/// The table of lines that the plans read: `arus_models::invoice_schema`.
+/// The table of lines that the plans read.
 pub(super) const INPUT: &str = "invoice_lines";
 
 /// A plan over lines.
@@ -20,31 +21,31 @@ pub(super) static PLANS: [LinesPlan; 3] = [
         gives: "invoices",
         sql: "
             SELECT
-                invoice_no, cancelled, month, customer_id, country,
+                invoice, cancelled, month, customer_id, country,
                 sum(quantity) AS items,
                 sum(quantity * unit_price) AS revenue
             FROM invoice_lines
-            GROUP BY invoice_no, cancelled, month, customer_id, country",
+            GROUP BY invoice, cancelled, month, customer_id, country",
     },
     // What a product is called and how it sells. It has a row for each of its names.
     LinesPlan {
         gives: "product_names",
         sql: "
             SELECT
-                stock_code, description,
+                product, description,
                 count(*) AS lines,
                 sum(quantity) AS items,
                 sum(quantity * unit_price) AS revenue
             FROM invoice_lines
-            GROUP BY stock_code, description",
+            GROUP BY product, description",
     },
     // How many orders a product is in, however many of their lines it has.
     LinesPlan {
         gives: "product_orders",
         sql: "
-            SELECT stock_code, count(DISTINCT invoice_no) AS orders
+            SELECT product, count(DISTINCT invoice) AS orders
             FROM invoice_lines
             WHERE NOT cancelled
-            GROUP BY stock_code",
+            GROUP BY product",
     },
 ];

@@ -4,9 +4,9 @@
 pub(super) const SQL: &str = r#"
     WITH
         monthly_invoices AS (
-            SELECT month, invoice_no, cancelled, sum(items) AS items, sum(revenue) AS revenue
+            SELECT month, invoice, cancelled, sum(items) AS items, sum(revenue) AS revenue
             FROM invoices
-            GROUP BY month, invoice_no, cancelled
+            GROUP BY month, invoice, cancelled
         ),
         sales AS (
             SELECT

@@ -6,9 +6,9 @@ pub(super) fn sql(top: u32) -> String {
         "
         WITH
             country_invoices AS (
-                SELECT country, invoice_no, cancelled, sum(revenue) AS revenue
+                SELECT country, invoice, cancelled, sum(revenue) AS revenue
                 FROM invoices
-                GROUP BY country, invoice_no, cancelled
+                GROUP BY country, invoice, cancelled
             ),
             country_customers AS (
                 SELECT country, count(DISTINCT customer_id) AS customers
@@ -24,13 +24,14 @@ pub(super) fn sql(top: u32) -> String {
                 GROUP BY country
             )
         SELECT
-            row_number() OVER (ORDER BY revenue DESC, sales.country) AS rank,
-            sales.country AS country,
+            row_number() OVER (ORDER BY revenue DESC, name) AS rank,
+            name AS country,
             customers,
             orders,
             revenue
         FROM sales
         JOIN country_customers ON country_customers.country = sales.country
+        JOIN country_names ON country_names.country = sales.country
         ORDER BY rank
         LIMIT {top}"
     )

@@ -64,7 +64,8 @@ impl Place {
         let output = self.output().display().to_string();
         let flags = ["--output", &output, "--database-url", &self.database, "--retry-for", "2s"];
         let prefix = ["--table-prefix", &self.prefix];
-        flags.iter().chain(&prefix).map(ToString::to_string).collect()
+        let prefix = prefix.iter().filter(|_| !self.prefix.is_empty());
+        flags.iter().chain(prefix).map(ToString::to_string).collect()
     }
 
     /// The program, in the folder, with nothing from the environment that changes what it does.

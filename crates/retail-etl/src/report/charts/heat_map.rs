@@ -88,7 +88,7 @@ impl Grid {
     fn new(layout: Layout, columns: usize, most: f64) -> Self {
         let (left, cell_height) = match layout {
             Layout::Wide => (140, 36),
-            Layout::Narrow => (100, 26),
+            Layout::Narrow => (96, 26),
         };
         Self { layout, columns, left, cell_height, most }
     }

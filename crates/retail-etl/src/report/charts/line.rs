@@ -52,15 +52,20 @@ fn draw(area: &Area<'_>, plot: &Plot<'_>, values: &[f64]) -> Drawn {
     line(area, points.clone(), MAIN, 2)?;
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut most_is_told = false;
-    for (point, value) in points.iter().zip(values) {
+    for (at, (point, value)) in points.iter().zip(values).enumerate() {
         area.draw(&Circle::new(*point, 4, MAIN.light().filled()))?;
         let is_most = *value >= most && !most_is_told;
         if plot.slot() >= AMOUNT_ROOM || is_most {
             most_is_told |= is_most;
             let style = if is_most { FontStyle::Bold } else { FontStyle::Normal };
             let look = (plot.font_size, INK, style);
-            let above = (point.0, point.1 - 10);
-            write(area, &text::short_pounds(*value), above, (HPos::Center, VPos::Bottom), look)?;
+            // Below a valley, for the line goes up from there on both sides.
+            let is_valley = at > 0
+                && values[at - 1] > *value
+                && values.get(at + 1).is_none_or(|next| next > value);
+            let (beside, anchor) = if is_valley { (10, VPos::Top) } else { (-10, VPos::Bottom) };
+            let place = (point.0, point.1 + beside);
+            write(area, &text::short_pounds(*value), place, (HPos::Center, anchor), look)?;
         }
     }
     Ok(())

@@ -54,7 +54,10 @@ fn what_is_missing_failed_or_all() {
     assert_eq!(text(&runs[0], "kind"), "backfill");
 
     let plan = said(&backfill(&place, &with(&["--dry-run"])), 0);
-    assert!(plan.ends_with("0 of 3 scheduled times would run\n"), "a failed run is not missing: {plan}");
+    assert!(
+        plan.ends_with("0 of 3 scheduled times would run\n"),
+        "a failed run is not missing: {plan}"
+    );
     let plan = said(&backfill(&place, &with(&["--dry-run", "--only", "failed"])), 0);
     assert_eq!(
         plan,
@@ -115,7 +118,8 @@ fn the_history_as_text() {
     assert_eq!(failed.lines().count(), 2, "{failed}");
     let id = place.history()[0]["run_id"].as_str().unwrap().to_owned();
     let one = said(&history(&["--run", &id]), 0);
-    for part in ["state          success", " loaded + ", "extract    success", "load       success"] {
+    for part in ["state          success", " loaded + ", "extract    success", "load       success"]
+    {
         assert!(one.contains(part), "{part} in {one}");
     }
     let output = history(&["--run", "no-such"]);

@@ -9,7 +9,9 @@ fn two_at_once(place: &Place) {
     let run = place.until(|run| run["state"] == "running");
 
     let sentence = place.refusal(&sample(), &[]);
-    for part in ["job retail-etl is at work already", text(&run, "run_id"), &first.process(), "since 2"] {
+    for part in
+        ["job retail-etl is at work already", text(&run, "run_id"), &first.process(), "since 2"]
+    {
         assert!(sentence.contains(part), "{part} in {sentence}");
     }
     // Another job has another lock.

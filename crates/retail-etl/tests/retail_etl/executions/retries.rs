@@ -84,8 +84,10 @@ fn a_server_that_comes_back() {
     let flags = ["--retries", "1000", "--retry-delay", "50ms", "--retry-for", "100ms"];
     let mut command = place.program();
     command.arg("run").arg(sample()).args(["--output", "out", "--database-url", &place.database]);
-    let mut run =
-        Running::start({ command.args(["--table-prefix", &place.prefix]).args(flags); command });
+    let mut run = Running::start({
+        command.args(["--table-prefix", &place.prefix]).args(flags);
+        command
+    });
     run.until_it_says("attempt failed, it will be tried again");
     let listener = TcpListener::bind(address).unwrap();
     std::thread::spawn(move || {
@@ -111,7 +113,8 @@ fn a_server_that_comes_back() {
 fn a_run_that_takes_too_long() {
     let place = Place::new();
     let pipe = place.pipe("pipe.csv");
-    let sentence = place.refusal(&pipe, &["--timeout", "300ms", "--on-failure", "echo $ARUS_STATE > state"]);
+    let sentence =
+        place.refusal(&pipe, &["--timeout", "300ms", "--on-failure", "echo $ARUS_STATE > state"]);
     assert!(sentence.contains("longer than --timeout 300ms"), "{sentence}");
     let [run] = place.history().try_into().unwrap();
     assert_eq!(text(&run, "state"), "timed_out");

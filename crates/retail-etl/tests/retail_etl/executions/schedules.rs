@@ -117,11 +117,9 @@ fn two_schedulers_make_each_run_once() {
     for running in [one, other] {
         let (code, said) = running.end();
         assert_eq!(code, Some(0), "{said}");
-        started.extend(
-            said.lines().filter(|line| line.contains("run started")).map(|line| {
-                line.split("scheduled-").nth(1).unwrap().split(' ').next().unwrap().to_owned()
-            }),
-        );
+        started.extend(said.lines().filter(|line| line.contains("run started")).map(|line| {
+            line.split("scheduled-").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+        }));
     }
     let finals = place.history().iter().filter(|run| run["state"] == "success").count();
     assert!(finals >= 3);
