@@ -50,6 +50,13 @@ impl World {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Reads the invoices and writes all tables and the report
+    ///
+    /// Every row is checked; one that cannot be read goes to the reject file with its line and the
+    /// reason, and always: rows = loaded + rejected. Then the tables are computed, and written to
+    /// all places: rows that are no longer in the result go, and run twice it is the same. A run
+    /// that fails leaves all earlier results as they were. One that finds the input as it was at
+    /// the last run does nothing.
+    #[command(after_long_help = include_str!("commands/run_help.txt"))]
     Run(run::RunCommand),
     /// Runs at the times of a cron expression, until it is stopped
     Schedule(schedule::ScheduleCommand),

@@ -13,8 +13,8 @@ use crate::run::RunResult;
 use crate::tables::{MONEY_SCALE, Tables};
 
 /// What is printed when there was nothing to do.
-pub const UNCHANGED: &str = "The input is as it was at the last run, and so are the results: \
-                             nothing to do (--force runs anyway).";
+pub const UNCHANGED: &str = "The input and the results are as the last run left them: nothing to do\n\
+                             (--force runs anyway).";
 
 /// Months that are shown; of more, the last.
 const MONTHS: usize = 24;
@@ -101,7 +101,7 @@ fn rows(text: &mut String, quality: &Quality) {
         (warnings.missing_customer, "without a customer"),
         (warnings.cancelled, "cancelled"),
         (warnings.zero_price, "at no price"),
-        (warnings.duplicates, "twice"),
+        (warnings.duplicates, "exact copies"),
     ];
     let said: Vec<String> = said
         .iter()

@@ -82,7 +82,7 @@ fn what_is_told() {
             and 2 more files
   rows      1,000 = 990 loaded + 10 rejected
             10 rejected: date
-  of these  7 without a customer, 1,234 cancelled, 1 twice
+  of these  7 without a customer, 1,234 cancelled, 1 exact copies
 
   CSV       out/*.csv
   took      1.23 s
