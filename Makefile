@@ -62,7 +62,7 @@ REAL_DATA := ../shared/data/online-retail-dataset.csv.zst
 .PHONY: test-data
 test-data: build ## Run the tests on the real invoices, if ../shared/data is there
 	@if [ ! -e $(REAL_DATA) ]; then echo "$(REAL_DATA) is not there: nothing to test"; else \
-		$(CARGO) test --workspace --test retail_etl -- --ignored real_data $(ARGS); fi
+		$(CARGO) test --workspace --lib --test retail_etl -- --ignored real_data $(ARGS); fi
 
 .PHONY: test-real
 test-real: build ## Run the tests on a real Kafka and PostgreSQL, started for them (ARGS="a name")

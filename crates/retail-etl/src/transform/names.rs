@@ -21,7 +21,8 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new() -> Self {
-        let fields = invoice_schema().fields().iter().map(|field| {
+        let lines = invoice_schema();
+        let fields = lines.fields().iter().map(|field| {
             match NUMBERED.iter().find(|(name, _)| name == field.name()) {
                 Some((_, number)) => Arc::new(Field::new(*number, DataType::UInt32, false)),
                 None => Arc::clone(field),
