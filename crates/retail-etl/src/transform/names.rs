@@ -85,6 +85,7 @@ fn table(
 #[cfg(test)]
 mod tests {
     use arrow::array::{AsArray, StringArray};
+    use arrow::datatypes::UInt32Type;
 
     use super::*;
 
@@ -97,7 +98,8 @@ mod tests {
             (vec!["", "a longer name than fits a view", "a"], [3, 4, 0]),
         ] {
             let names: ArrayRef = Arc::new(StringArray::from(names));
-            assert_eq!(numbers(&mut map, &names).as_primitive().values(), &expected);
+            let numbers = numbers(&mut map, &names);
+            assert_eq!(numbers.as_primitive::<UInt32Type>().values(), &expected);
         }
         let table = table("number", "name", map).unwrap();
         let names: Vec<_> = table.column(1).as_string::<i32>().iter().flatten().collect();
