@@ -329,7 +329,8 @@ impl Execution<'_> {
         if state == RunState::Success {
             metrics::succeeded(&self.job.job, self.surroundings.now());
         }
-        if let (Some(command), RunState::Failed | RunState::TimedOut) = (&self.job.on_failure, state)
+        if let (Some(command), RunState::Failed | RunState::TimedOut) =
+            (&self.job.on_failure, state)
         {
             let failure = failure_command::Failure {
                 run_id: &run_id,

@@ -19,6 +19,7 @@ use arus_store::{Condition, Selection, Store, TableSpec, TableWrite};
 use chrono::{DateTime, Utc};
 
 use crate::Error;
+use crate::run::STEPS;
 
 /// Why a run is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,11 +134,7 @@ impl History {
     ///
     /// # Errors
     /// Trouble with the database.
-    pub async fn write(
-        &self,
-        run: Option<&RunRecord>,
-        steps: &[StepRecord],
-    ) -> Result<(), Error> {
+    pub async fn write(&self, run: Option<&RunRecord>, steps: &[StepRecord]) -> Result<(), Error> {
         let runs = rows::runs_batch(run.map_or(&[][..], std::slice::from_ref));
         let steps = rows::steps_batch(steps);
         let writes = [
@@ -224,7 +221,9 @@ impl History {
         let selection = Selection { conditions, ..Selection::default() };
         let batch = self.store.read_selection(&self.steps, &selection).await?;
         let mut steps = rows::read_steps(&batch)?;
-        steps.sort_by_key(|step| (step.attempt, step.started));
+        // Two may begin in one millisecond.
+        let place = |step: &StepRecord| STEPS.iter().position(|name| *name == step.step);
+        steps.sort_by_key(|step| (step.attempt, step.started, place(step)));
         Ok(steps)
     }
 

@@ -69,7 +69,8 @@ impl Sqlite {
         let Some(file) = &self.file else {
             return Ok(Some(StoreLock::alone()));
         };
-        let plain = |char: char| if char.is_alphanumeric() || "-_.".contains(char) { char } else { '-' };
+        let plain =
+            |char: char| if char.is_alphanumeric() || "-_.".contains(char) { char } else { '-' };
         let mut path = file.clone().into_os_string();
         path.push(format!(".{}.lock", name.chars().map(plain).collect::<String>()));
         StoreLock::file(path.as_ref())
@@ -188,8 +189,7 @@ impl Sqlite {
             },
             |key| quote(key.name),
         );
-        let sql =
-            format!("SELECT {} FROM {}{clauses}", layout.column_list(), quote(layout.name));
+        let sql = format!("SELECT {} FROM {}{clauses}", layout.column_list(), quote(layout.name));
         let arguments = selected(layout, selection).map_err(sqlx::Error::Encode)?;
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
         let rows = query.fetch_all(&self.pool).await?;

@@ -121,7 +121,9 @@ async fn plan(command: &BackfillCommand, options: &RunOptions) -> Result<Vec<Pla
     let load = &options.load;
     let store = Store::connect(load.database.url(), load.retry_for).await?;
     let mut recorded = Vec::new();
-    if let Some(history) = History::find(store.clone(), &command.job.job, &load.table_prefix).await? {
+    if let Some(history) =
+        History::find(store.clone(), &command.job.job, &load.table_prefix).await?
+    {
         let runs = history.runs_for(from, to).await?;
         // The newest come first; planning wants them in order.
         let known = runs.iter().rev().filter_map(|run| {

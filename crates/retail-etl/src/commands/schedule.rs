@@ -117,7 +117,9 @@ async fn keep(
                 let (first, last) = (local(first), local(last));
                 tracing::warn!(count, %first, %last, catchup = %command.catchup, "missed times are not made up");
             }
-            Step::Start { scheduled_for } => make(command, options, surroundings, scheduled_for).await,
+            Step::Start { scheduled_for } => {
+                make(command, options, surroundings, scheduled_for).await
+            }
         }
     }
     tracing::info!("schedule stopped");

@@ -158,8 +158,7 @@ impl Recorder {
                 let step = step.expect("a step that ends has begun");
                 step.ended = Some(self.surroundings.now());
                 step.state = RunState::Success;
-                step.rows =
-                    Some(Rows { read: rows_in, out: rows_out, rejected: rows_rejected });
+                step.rows = Some(Rows { read: rows_in, out: rows_out, rejected: rows_rejected });
                 step.clone()
             }
         }

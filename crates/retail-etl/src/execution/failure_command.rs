@@ -27,7 +27,8 @@ pub(super) struct Failure<'a> {
 
 /// Runs it by `sh -c` and waits for its end. That it fails itself is logged.
 pub(super) async fn run(command: &str, failure: &Failure<'_>) {
-    let scheduled_for = failure.scheduled_for.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let scheduled_for =
+        failure.scheduled_for.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
     let child = Command::new("sh")
         .args(["-c", command])
         .env("ARUS_RUN_ID", failure.run_id)

@@ -139,7 +139,8 @@ async fn take_lock(
         }
         if !told {
             told = true;
-            tracing::info!(holder = holder(history).await?, "waiting for the run that is at work");
+            // A warning, so that people see what they wait for.
+            tracing::warn!(holder = holder(history).await?, "waiting for the run that is at work");
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }

@@ -129,7 +129,8 @@ pub(super) fn steps_batch(steps: &[StepRecord]) -> RecordBatch {
 
 fn texts<T>(records: &[T], text: impl Fn(&T) -> Option<&str>) -> ArrayRef {
     // A NUL, perhaps in a file's name, is nothing that PostgreSQL can hold.
-    let texts = records.iter().map(|record| text(record).map(|text| text.replace('\0', "\u{fffd}")));
+    let texts =
+        records.iter().map(|record| text(record).map(|text| text.replace('\0', "\u{fffd}")));
     Arc::new(texts.collect::<StringArray>())
 }
 

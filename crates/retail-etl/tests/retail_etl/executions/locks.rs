@@ -17,7 +17,7 @@ fn two_at_once(place: &Place) {
     // Another job has another lock.
     place.run(&sample(), &["--job", "other"]);
 
-    let mut second = Running::start(place.job(&sample(), &["--wait-for-lock", "--log", "debug"]));
+    let mut second = Running::start(place.job(&sample(), &["--wait-for-lock"]));
     second.until_it_says("waiting for the run that is at work");
     feed(&pipe);
     let (code, said) = first.end();

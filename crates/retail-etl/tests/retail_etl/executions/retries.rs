@@ -72,7 +72,7 @@ fn a_database_that_comes_back() {
 /// Nobody listens at the server's address until the first attempt has failed.
 #[test]
 #[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
-fn a_server_that_comes_back() {
+fn a_postgres_server_that_comes_back() {
     let mut place = Place::on_postgres("comes_back");
     let (before, after) = place.database.split_once('@').unwrap();
     let (server, name) = after.split_once('/').unwrap();
