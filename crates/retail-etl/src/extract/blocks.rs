@@ -1,6 +1,6 @@
 //! A file's text cut into blocks of whole records, each with its place in the file.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 use memchr::memchr_iter;
@@ -10,8 +10,8 @@ use crate::extract::encoding::{Detector, EncodingChoice};
 use crate::extract::records::whole_records;
 use crate::quality::{Compression, Encoding};
 
-/// Bytes of a block: some twelve thousand rows of the real data.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes of a block: some nine thousand rows of the real data.
+const BLOCK_BYTES: usize = 768 << 10;
 /// A record may be this long, bytes. Beyond it the file is no CSV, and would fill the memory.
 const MAX_RECORD: usize = 16 << 20;
 /// What Windows programs put before UTF-8.
@@ -102,21 +102,31 @@ impl<R: Read> Blocks<R> {
 
     /// Reads one block's bytes more.
     fn fill(&mut self, bytes: &mut Vec<u8>) -> Result<(), Error> {
-        let mut input = self.input.by_ref().take(self.block_bytes as u64);
-        match input.read_to_end(bytes) {
-            Ok(_) => {
-                self.is_end = input.limit() > 0;
-                Ok(())
-            }
-            Err(source) => {
-                let action = match self.compression {
-                    Compression::None => "read",
-                    Compression::Gzip => "unpack (gzip; is the file whole?)",
-                    Compression::Zstd => "unpack (zstd; is the file whole?)",
-                };
-                Err(Error::file(action, &self.path, source))
+        let mut filled = bytes.len();
+        let full = filled + self.block_bytes;
+        bytes.resize(full, 0);
+        while filled < full {
+            match self.input.read(&mut bytes[filled..]) {
+                Ok(0) => {
+                    self.is_end = true;
+                    break;
+                }
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(source) => return Err(self.unreadable(source)),
             }
         }
+        bytes.truncate(filled);
+        Ok(())
+    }
+
+    fn unreadable(&self, source: std::io::Error) -> Error {
+        let action = match self.compression {
+            Compression::None => "read",
+            Compression::Gzip => "unpack (gzip; is the file whole?)",
+            Compression::Zstd => "unpack (zstd; is the file whole?)",
+        };
+        Error::file(action, &self.path, source)
     }
 
     /// How the file turned out to be coded, and the reader.
