@@ -41,7 +41,7 @@ export AIRFLOW__LOGGING__COLORED_CONSOLE_LOG=False PYTHONDONTWRITEBYTECODE=1
 # The DAG's default would be the project's folder, and its .arus.
 export RETAIL_ETL=$program RETAIL_ETL_HOME=$folder/home
 mkdir -p "$folder/home"
-"$program" generate --seed 7 --rows 20000 --output "$folder/home/invoices-2026-11-25.csv" >/dev/null
+"$program" generate --seed 7 --rows 20000 --out "$folder/home/invoices-2026-11-25.csv" >/dev/null
 
 # Airflow's own words, shown when something is wrong.
 airflow_says() {
@@ -55,7 +55,7 @@ airflow_says airflow db migrate || fail "Airflow's database could not be made"
 
 # One run for a time: run_dag CONF
 run_dag() {
-    airflow_says airflow dags test -f dags/retail_etl.py retail_etl "2026-11-25T02:00:00+07:00" -c "$1"
+    airflow_says airflow dags test -f "$PWD/dags/retail_etl.py" retail_etl "2026-11-25T02:00:00+07:00" -c "$1"
 }
 
 # The rows that a query of the job's database gives.
@@ -86,7 +86,7 @@ found=$(ask "SELECT state FROM etl_runs ORDER BY started")
 echo "unchanged input: skipped"
 
 # Airflow tries again after five minutes: that it means to is enough here.
-airflow dags test -f dags/retail_etl.py retail_etl "2026-11-25T02:00:00+07:00" \
+airflow dags test -f "$PWD/dags/retail_etl.py" retail_etl "2026-11-25T02:00:00+07:00" \
     -c '{"input": "absent.csv"}' >"$folder/said" 2>&1 &
 pid=$!
 waited=0
