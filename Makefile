@@ -7,6 +7,7 @@ TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
 BIN := $(TARGET_DIR)/debug
 ARGS ?=
 FOR ?=
+INPUT ?= data/online-retail-dataset.csv
 
 export BROKER_BIN := $(BIN)/broker
 
@@ -43,6 +44,10 @@ run-bank-producer: build broker-up ## Send bank customers and their changes
 run-bank-consumer: build broker-up ## Keep the bank's customers and the averages of their balances
 	@$(BIN)/bank-consumer $(ARGS)
 
+.PHONY: run-etl
+run-etl: build ## Customers per month and a report from invoices (INPUT=a file, folder or pattern)
+	@$(BIN)/retail-etl run $(INPUT) $(ARGS)
+
 .PHONY: broker
 broker: build broker-up ## Start the embedded broker in the background, if none listens
 
@@ -59,9 +64,21 @@ stop: ## Stop the broker that a target started
 test: build ## Run all tests that need no server
 	@$(CARGO) test --workspace $(ARGS)
 
+# Not in the project: see ../shared/data/README.md.
+REAL_DATA := ../shared/data/online-retail-dataset.csv.zst
+
+.PHONY: test-data
+test-data: build ## Run the tests on the real invoices, if ../shared/data is there
+	@if [ ! -e $(REAL_DATA) ]; then echo "$(REAL_DATA) is not there: nothing to test"; else \
+		$(CARGO) test --workspace --lib --test retail_etl -- --ignored real_data $(ARGS); fi
+
 .PHONY: test-real
 test-real: build ## Run the tests on a real Kafka and PostgreSQL, started for them (ARGS="a name")
 	@CARGO="$(CARGO)" scripts/test-real.sh $(ARGS)
+
+.PHONY: test-airflow
+test-airflow: build ## Run the DAG in a real Airflow from PyPI (some minutes the first time)
+	@RETAIL_ETL=$(BIN)/retail-etl scripts/test-airflow.sh
 
 .PHONY: lint
 lint: ## Check format and lints
@@ -72,3 +89,7 @@ lint: ## Check format and lints
 bench: build ## Measure the engine and the job end to end
 	@$(CARGO) build --workspace --example count
 	@$(BIN)/bench $(ARGS)
+
+.PHONY: bench-etl
+bench-etl: build ## Measure the batch job beside Polars and DuckDB from PyPI (ROUNDS, COPIES, PYSPARK=1)
+	@RETAIL_ETL_BIN=$(BIN)/retail-etl python3 scripts/bench-etl/bench.py

@@ -1,8 +1,14 @@
-//! Lines of the Online Retail invoices.
+//! Lines of the Online Retail invoices: their columns, and a generator of test data.
+
+mod calendar;
+mod catalogue;
+mod generator;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+pub use generator::{INVOICE_CSV_HEADER, InvoiceGenerator, InvoiceOptions};
 
 /// Digits after the point of a price: the real data has at most three.
 pub const PRICE_SCALE: i8 = 4;

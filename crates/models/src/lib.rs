@@ -31,7 +31,10 @@ pub use bank::{
     bank_customer_schema,
 };
 pub use invalid::Invalid;
-pub use invoice::{PRICE_PRECISION, PRICE_SCALE, invoice_schema};
+pub use invoice::{
+    INVOICE_CSV_HEADER, InvoiceGenerator, InvoiceOptions, PRICE_PRECISION, PRICE_SCALE,
+    invoice_schema,
+};
 pub use options::Error;
 pub use purchase::{
     Furniture, Generated, PurchaseColumns, PurchaseEvent, PurchaseGenerator, PurchaseOptions,

@@ -1,6 +1,7 @@
 //! What a run learnt about its input.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// How a file's text is coded.
@@ -12,6 +13,36 @@ pub enum Encoding {
     Latin1,
 }
 
+impl fmt::Display for Encoding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Encoding::Utf8 => "UTF-8",
+            Encoding::Latin1 => "ISO-8859-1",
+        })
+    }
+}
+
+/// How a file is packed; told by its first bytes, not by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, of any number of members.
+    Gzip,
+    /// Zstandard, of any number of frames.
+    Zstd,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Compression::None => "plain",
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        })
+    }
+}
+
 /// One input file, as it was read.
 #[derive(Clone, Debug)]
 pub struct FileRead {
@@ -19,9 +50,15 @@ pub struct FileRead {
     pub path: PathBuf,
     /// Its size as it is stored, bytes.
     pub bytes: u64,
+    /// When it was changed last, ns since the Unix epoch.
+    pub modified_ns: i64,
+    /// xxh3-128 of its bytes as they are stored.
+    pub xxh3: u128,
+    /// How it is packed.
+    pub compression: Compression,
     /// How its text is coded.
     pub encoding: Encoding,
-    /// Its rows, without the header.
+    /// Its rows, without the header and empty lines.
     pub rows: u64,
 }
 
@@ -43,7 +80,7 @@ pub struct Warnings {
 pub struct Quality {
     /// The files, in the order they were read.
     pub files: Vec<FileRead>,
-    /// Rows read, headers left out.
+    /// Rows read, headers and empty lines left out.
     pub rows: u64,
     /// Rows that went on.
     pub loaded: u64,
@@ -53,4 +90,16 @@ pub struct Quality {
     pub rejected_by_rule: BTreeMap<&'static str, u64>,
     /// Rows that were loaded with a warning.
     pub warnings: Warnings,
+}
+
+impl Quality {
+    /// More rows were read, of which so many were loaded, with these warnings.
+    pub(crate) fn add(&mut self, rows: u64, loaded: u64, warnings: &Warnings) {
+        self.rows += rows;
+        self.loaded += loaded;
+        self.rejected += rows - loaded;
+        self.warnings.missing_customer += warnings.missing_customer;
+        self.warnings.cancelled += warnings.cancelled;
+        self.warnings.zero_price += warnings.zero_price;
+    }
 }

@@ -1,13 +1,17 @@
 //! The log: one line per event to standard error, as text for people or as JSON for machines.
 
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::Error;
 
@@ -54,9 +58,37 @@ impl LogArgs {
     /// # Errors
     /// When the filter cannot be read, or the log is set up already.
     pub fn init(&self) -> Result<(), Error> {
-        let colours =
-            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        self.install(BoxMakeWriter::new(io::stderr), colours)
+        self.install(BoxMakeWriter::new(io::stderr), colours())
+    }
+
+    /// Like [`LogArgs::init`], and a copy of the log goes wherever the answer is told. For programs
+    /// that talk to people themselves, standard error can get warnings only, as long as `--log` is
+    /// left at info.
+    ///
+    /// # Errors
+    /// As [`LogArgs::init`].
+    pub fn init_with_copy(&self, warnings_only: bool) -> Result<LogCopy, Error> {
+        let copy = LogCopy::default();
+        let writer = copy.clone();
+        let to_stderr = BoxMakeWriter::new(io::stderr);
+        let to_copy = BoxMakeWriter::new(move || writer.clone());
+        let level = match warnings_only && self.log == "info" {
+            true => LevelFilter::WARN,
+            false => LevelFilter::TRACE,
+        };
+        let log = tracing_subscriber::registry().with(self.filter()?);
+        let installed = match self.log_format {
+            LogFormat::Text => log
+                .with(layer(to_stderr, colours()).with_filter(level))
+                .with(layer(to_copy, false))
+                .try_init(),
+            LogFormat::Json => log
+                .with(layer(to_stderr, false).json().flatten_event(true).with_filter(level))
+                .with(layer(to_copy, false).json().flatten_event(true))
+                .try_init(),
+        };
+        installed.map_err(|error| Error::LogTwice(error.to_string()))?;
+        Ok(copy)
     }
 
     /// Logs to the end of a file from now on: for programs that need the whole terminal.
@@ -64,8 +96,7 @@ impl LogArgs {
     /// # Errors
     /// When the file cannot be opened, the filter cannot be read, or the log is set up already.
     pub fn init_to_file(&self, path: &Path) -> Result<(), Error> {
-        let opened = OpenOptions::new().create(true).append(true).open(path);
-        let file = opened.map_err(|source| Error::LogFile { path: path.to_owned(), source })?;
+        let file = open(path)?;
         self.install(BoxMakeWriter::new(Arc::new(file)), false)
     }
 
@@ -87,6 +118,67 @@ impl LogArgs {
         };
         installed.map_err(|error| Error::LogTwice(error.to_string()))
     }
+}
+
+/// A copy of the log in a file that can change while the program runs: one a run, say. At first
+/// there is none. Clones are one and the same.
+#[derive(Clone, Debug, Default)]
+pub struct LogCopy {
+    file: Arc<Mutex<Option<File>>>,
+}
+
+impl LogCopy {
+    /// Copies to the end of this file from now on; its folder is made if it is absent.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn begin(&self, path: &Path) -> Result<(), Error> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| Error::LogFile { path: path.to_owned(), source })?;
+        }
+        *self.lock() = Some(open(path)?);
+        Ok(())
+    }
+
+    /// Copies nowhere from now on.
+    pub fn end(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+        self.file.lock().expect("nobody panics while holding the file")
+    }
+}
+
+impl Write for LogCopy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.lock().as_mut() {
+            Some(file) => file.write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock().as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+/// Events as text.
+fn layer<S>(
+    writer: BoxMakeWriter,
+    colours: bool,
+) -> fmt::Layer<S, DefaultFields, Format, BoxMakeWriter> {
+    fmt::layer().with_writer(writer).with_ansi(colours)
+}
+
+fn colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|source| Error::LogFile { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -129,5 +221,26 @@ mod tests {
         assert!(matches!(args.init(), Err(Error::LogTwice(_))));
         let missing = folder.path().join("no/such/folder");
         assert!(matches!(args.init_to_file(&missing), Err(Error::LogFile { .. })));
+    }
+
+    #[test]
+    fn the_copy_follows_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["a/first.log", "b/second.log"].map(|name| folder.path().join(name));
+        let copy = LogCopy::default();
+        let say = |text: &str| copy.clone().write_all(text.as_bytes()).unwrap();
+        say("nowhere\n");
+        copy.begin(&first).unwrap();
+        say("one\n");
+        copy.begin(&second).unwrap();
+        say("two\n");
+        copy.begin(&first).unwrap();
+        say("three\n");
+        copy.end();
+        say("nowhere\n");
+        assert_eq!(std::fs::read_to_string(&first).unwrap(), "one\nthree\n");
+        assert_eq!(std::fs::read_to_string(&second).unwrap(), "two\n");
+        let error = copy.begin(&first.join("below.log")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the log file"), "{error}");
     }
 }

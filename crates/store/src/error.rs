@@ -94,6 +94,14 @@ pub enum Error {
         /// The difference.
         reason: String,
     },
+    /// Rows are asked for by a column that the table does not have so.
+    #[error("rows of table {table:?} cannot be selected: {reason}")]
+    InvalidSelection {
+        /// The table's name.
+        table: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A value that the database cannot hold.
     #[error(
         "row {row} of the batch for table {table:?} cannot be written because column {column:?} \

@@ -4,7 +4,9 @@
 //! A [`Store`] is opened from a database URL. It makes tables ([`TableSpec`]), changes their rows
 //! in one transaction ([`TableWrite`]) and, for a streaming job, moves the job's epoch number in
 //! that same transaction ([`Store::commit_epoch`]), so that a kill at any instant leaves rows and
-//! number in step. Both databases keep the same values for the same rows; the differences that
+//! number in step. Rows are read whole ([`Store::read_table`]) or by condition
+//! ([`Store::read_selection`]), and what only one process may do is guarded by a [`StoreLock`]. Both
+//! databases keep the same values for the same rows; the differences that
 //! remain are listed here.
 //!
 //! | Arrow | PostgreSQL | SQLite |
@@ -53,8 +55,10 @@
 mod args;
 mod error;
 mod failure;
+mod lock;
 mod postgres;
 mod rows;
+mod selection;
 mod sqlite;
 mod store;
 mod table;
@@ -62,5 +66,7 @@ mod url;
 
 pub use args::DatabaseArgs;
 pub use error::Error;
+pub use lock::StoreLock;
+pub use selection::{Condition, Selection};
 pub use store::Store;
 pub use table::{TableSpec, TableWrite};

@@ -14,7 +14,9 @@ use sqlx::{
 };
 
 use crate::failure::Failure;
+use crate::lock::StoreLock;
 use crate::rows::{Action, Cells, Change};
+use crate::selection::Selection;
 use crate::store::EpochChange;
 use crate::table::{Column, EPOCHS, FoundTable, Kind, Layout, list, quote, split_name};
 
@@ -206,8 +208,30 @@ impl Postgres {
         transaction.commit().await
     }
 
-    pub(crate) async fn read(&self, layout: &Layout<'_>) -> Result<Vec<Cells>, sqlx::Error> {
-        read::read(&mut *self.pool.acquire().await?, layout).await
+    pub(crate) async fn read(
+        &self,
+        layout: &Layout<'_>,
+        selection: &Selection<'_>,
+    ) -> Result<Vec<Cells>, sqlx::Error> {
+        read::read(&mut *self.pool.acquire().await?, layout, selection).await
+    }
+
+    /// The lock lives as long as its session, so it gets a connection of its own.
+    pub(crate) async fn try_lock(&self, name: &str) -> Result<Option<StoreLock>, sqlx::Error> {
+        let mut loan = Loan::from(&self.pool).await?;
+        let connection = loan.connection()?;
+        // A machine that vanished says no goodbye: the server finds out within a minute.
+        let keep_alive = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; \
+                          SET tcp_keepalives_count = 3";
+        execute(connection, keep_alive.to_string()).await?;
+        let locked: bool = sqlx::query_scalar(
+            "SELECT pg_try_advisory_lock(hashtextextended('arus lock ' || $1, 0))",
+        )
+        .bind(name)
+        .fetch_one(connection)
+        .await?;
+        let connection = loan.0.take().ok_or(sqlx::Error::PoolClosed)?.detach();
+        Ok(locked.then(|| StoreLock::session(connection)))
     }
 }
 
@@ -247,6 +271,7 @@ async fn apply_all(
                 execute(connection, sql).await?;
                 upsert(connection, write, number).await?;
             }
+            Action::Load => copy::load(connection, write, number).await?,
         }
     }
     Ok(())

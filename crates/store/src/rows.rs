@@ -38,6 +38,7 @@ pub(crate) enum Action {
     Upsert,
     Delete,
     Replace,
+    Load,
 }
 
 /// A [`TableWrite`], checked: no value in it is one that a database would refuse, no key comes
@@ -57,6 +58,7 @@ impl<'a> Change<'a> {
             TableWrite::Upsert { table, rows } => (Action::Upsert, table, rows),
             TableWrite::Delete { table, keys } => (Action::Delete, table, keys),
             TableWrite::Replace { table, rows } => (Action::Replace, table, rows),
+            TableWrite::Load { table, rows } => (Action::Load, table, rows),
         };
         let layout = Layout::of(table)?;
         let columns = if action == Action::Delete { &layout.key } else { &layout.columns };

@@ -1,6 +1,7 @@
 //! SQLite: multi-row statements under the limit of variables, one writer at a time.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use sqlx::sqlite::{
 use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
 
 use crate::failure::Failure;
+use crate::lock::StoreLock;
 use crate::rows::{Action, Cells, Change};
+use crate::selection::{Condition, Selection};
 use crate::store::EpochChange;
 use crate::table::{Column, EPOCHS, FoundTable, Kind, Layout, list, quote};
 
@@ -28,6 +31,8 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 
 pub(crate) struct Sqlite {
     pool: SqlitePool,
+    /// `None` in memory.
+    file: Option<PathBuf>,
 }
 
 impl Sqlite {
@@ -51,12 +56,24 @@ impl Sqlite {
             options = options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
             pool = pool.max_connections(4);
         }
+        let file = (!in_memory).then(|| options.get_filename().to_path_buf());
         let pool = pool.connect_with(options).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, file })
     }
 
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+    }
+
+    pub(crate) fn try_lock(&self, name: &str) -> std::io::Result<Option<StoreLock>> {
+        let Some(file) = &self.file else {
+            return Ok(Some(StoreLock::alone()));
+        };
+        let plain =
+            |char: char| if char.is_alphanumeric() || "-_.".contains(char) { char } else { '-' };
+        let mut path = file.clone().into_os_string();
+        path.push(format!(".{}.lock", name.chars().map(plain).collect::<String>()));
+        StoreLock::file(path.as_ref())
     }
 
     pub(crate) async fn find_table(&self, name: &str) -> Result<Option<FoundTable>, sqlx::Error> {
@@ -157,17 +174,53 @@ impl Sqlite {
         transaction.commit().await
     }
 
-    pub(crate) async fn read(&self, layout: &Layout<'_>) -> Result<Vec<Cells>, sqlx::Error> {
-        let sql = format!(
-            "SELECT {} FROM {} ORDER BY {}",
-            layout.column_list(),
-            quote(layout.name),
-            layout.key_list()
+    pub(crate) async fn read(
+        &self,
+        layout: &Layout<'_>,
+        selection: &Selection<'_>,
+    ) -> Result<Vec<Cells>, sqlx::Error> {
+        let clauses = selection.clauses(
+            layout,
+            |condition, column| match condition {
+                Condition::OneOf { texts, .. } => {
+                    format!("{column} IN ({})", vec!["?"; texts.len()].join(", "))
+                }
+                Condition::Between { .. } => format!("{column} BETWEEN ? AND ?"),
+            },
+            |key| quote(key.name),
         );
-        let rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(&self.pool).await?;
+        let sql = format!("SELECT {} FROM {}{clauses}", layout.column_list(), quote(layout.name));
+        let arguments = selected(layout, selection).map_err(sqlx::Error::Encode)?;
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
+        let rows = query.fetch_all(&self.pool).await?;
         let columns = layout.columns.iter().enumerate();
         columns.map(|(index, column)| decode(&rows, index, column)).collect()
     }
+}
+
+/// The parameters of a selection, in order.
+fn selected(
+    layout: &Layout<'_>,
+    selection: &Selection<'_>,
+) -> Result<SqliteArguments, sqlx::error::BoxDynError> {
+    let mut arguments = SqliteArguments::default();
+    for condition in &selection.conditions {
+        match condition {
+            Condition::OneOf { texts, .. } => {
+                for text in texts {
+                    arguments.add(*text)?;
+                }
+            }
+            Condition::Between { column, from, to } => {
+                let kind = layout.columns.iter().find(|it| it.name == *column).map(|it| it.kind);
+                for instant in [from, to] {
+                    let text = kind.map(|kind| timestamp_text(instant.timestamp_micros(), kind));
+                    arguments.add(text)?;
+                }
+            }
+        }
+    }
+    Ok(arguments)
 }
 
 async fn read_epoch(
@@ -180,7 +233,7 @@ async fn read_epoch(
 
 async fn apply(connection: &mut SqliteConnection, write: &Change<'_>) -> Result<(), sqlx::Error> {
     let layout = &write.layout;
-    if write.action == Action::Replace {
+    if matches!(write.action, Action::Replace | Action::Load) {
         let sql = format!("DELETE FROM {}", quote(layout.name));
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     }
@@ -218,7 +271,7 @@ fn statement(write: &Change<'_>, columns: &[Column<'_>], rows: usize) -> String 
             let keys = if layout.key.len() == 1 { keys } else { format!("({keys})") };
             format!("DELETE FROM {table} WHERE {keys} IN (VALUES {values})")
         }
-        Action::Upsert | Action::Replace => format!(
+        Action::Upsert | Action::Replace | Action::Load => format!(
             "INSERT INTO {table} ({}) VALUES {values} {}",
             layout.column_list(),
             layout.on_conflict()

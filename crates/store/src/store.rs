@@ -13,7 +13,7 @@ use crate::rows::{self, Cells, Change};
 use crate::sqlite::Sqlite;
 use crate::table::{FoundTable, Kind, Layout};
 use crate::url::Target;
-use crate::{Error, TableSpec, TableWrite};
+use crate::{Error, Selection, StoreLock, TableSpec, TableWrite};
 
 /// A database, open. Clones share its connections (at most four).
 ///
@@ -318,10 +318,24 @@ impl Store {
     /// [`Error::Database`] when it is absent or holds values that the spec's types cannot; trouble
     /// with the database.
     pub async fn read_table(&self, table: &TableSpec) -> Result<RecordBatch, Error> {
+        self.read_selection(table, &Selection::default()).await
+    }
+
+    /// The rows that the selection names, in its order, in the spec's Arrow types. Held in memory.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSelection`] when it names columns that the table does not have so; else as
+    /// [`Store::read_table`].
+    pub async fn read_selection(
+        &self,
+        table: &TableSpec,
+        selection: &Selection<'_>,
+    ) -> Result<RecordBatch, Error> {
         let layout = Layout::of(table)?;
+        selection.check(&layout)?;
         let mut patience = self.patience("read a table");
         let cells: Vec<Cells> = loop {
-            match on!(self.inner.database, it => it.read(&layout).await) {
+            match on!(self.inner.database, it => it.read(&layout, selection).await) {
                 Ok(cells) => break cells,
                 Err(error) => patience.wait(error).await?,
             }
@@ -331,6 +345,31 @@ impl Store {
             action: format!("read table {:?}", table.name),
             reason: error.to_string(),
         })
+    }
+
+    /// Takes the lock of that name if nobody holds it; `None` if somebody does, here or in another
+    /// process.
+    ///
+    /// # Errors
+    /// [`Error::InvalidJob`] for a name that cannot be one; [`Error::File`] when the lock's file
+    /// cannot be made; trouble with the database.
+    pub async fn try_lock(&self, name: &str) -> Result<Option<StoreLock>, Error> {
+        check_job(name)?;
+        match &self.inner.database {
+            Database::Sqlite(sqlite) => sqlite.try_lock(name).map_err(|error| Error::File {
+                database: self.describe(),
+                reason: format!("the lock {name:?} beside it: {error}"),
+            }),
+            Database::Postgres(postgres) => {
+                let mut patience = self.patience("take a lock");
+                loop {
+                    match postgres.try_lock(name).await {
+                        Ok(lock) => return Ok(lock),
+                        Err(error) => patience.wait(error).await?,
+                    }
+                }
+            }
+        }
     }
 
     /// Closes the connections; a SQLite file is left without side files when nobody else has it

@@ -43,8 +43,18 @@ pub enum TableWrite<'a> {
         /// The key's columns only.
         keys: &'a RecordBatch,
     },
-    /// Makes the table hold these rows and no others.
+    /// Makes the table hold these rows and no others. Quick for few rows: for a job that does it
+    /// every second.
     Replace {
+        /// The table.
+        table: &'a TableSpec,
+        /// Rows with the table's columns, in any order.
+        rows: &'a RecordBatch,
+    },
+    /// Makes the table hold these rows and no others, for a job that does it once in a while: on
+    /// PostgreSQL through a staging table, by binary COPY and an upsert, however few they are.
+    /// SQLite has no use for that and does as in [`TableWrite::Replace`].
+    Load {
         /// The table.
         table: &'a TableSpec,
         /// Rows with the table's columns, in any order.

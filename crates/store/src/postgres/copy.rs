@@ -5,7 +5,7 @@
 //! 2000-01-01.
 
 use arrow::array::Array;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 
 use super::{execute, from_parameter, quote_table, wire_type};
 use crate::rows::{Cells, Change};
@@ -24,6 +24,38 @@ pub(super) async fn upsert(
     write: &Change<'_>,
     number: usize,
 ) -> Result<(), sqlx::Error> {
+    let staging = stage(connection, write, number).await?;
+    carry_over(connection, write, &staging).await
+}
+
+/// Makes the table hold these rows and no others: adds or replaces those, then removes what the
+/// staging table does not have.
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    write: &Change<'_>,
+    number: usize,
+) -> Result<(), sqlx::Error> {
+    let layout = &write.layout;
+    let staging = stage(connection, write, number).await?;
+    carry_over(connection, write, &staging).await?;
+    let same_key = layout.key.iter().map(|key| {
+        let name = quote(key.name);
+        format!("t.{name} = given.{name}")
+    });
+    let sql = format!(
+        "DELETE FROM {} AS t WHERE NOT EXISTS (SELECT FROM {staging} AS given WHERE {})",
+        quote_table(layout.name),
+        same_key.collect::<Vec<_>>().join(" AND ")
+    );
+    execute(connection, sql).await
+}
+
+/// Brings the rows into a staging table, which ends with the transaction; gives its name.
+async fn stage(
+    connection: &mut PgConnection,
+    write: &Change<'_>,
+    number: usize,
+) -> Result<String, sqlx::Error> {
     let layout = &write.layout;
     let staging = format!("pg_temp.arus_staging_{number}");
     let columns = list(&layout.columns, |column| {
@@ -37,14 +69,24 @@ pub(super) async fn upsert(
     let names = layout.column_list();
     let copy = format!("COPY {staging} ({names}) FROM STDIN (FORMAT binary)");
     send(connection, &copy, write).await?;
+    Ok(staging)
+}
+
+/// Adds or replaces the rows of the staging table.
+async fn carry_over(
+    connection: &mut PgConnection,
+    write: &Change<'_>,
+    staging: &str,
+) -> Result<(), sqlx::Error> {
+    let layout = &write.layout;
+    let names = layout.column_list();
     let sql = format!(
         "INSERT INTO {} ({names}) SELECT {} FROM {staging} AS given {}",
         quote_table(layout.name),
         list(&layout.columns, from_parameter),
         layout.on_conflict()
     );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
-    Ok(())
+    execute(connection, sql).await
 }
 
 async fn send(

@@ -1,33 +1,64 @@
-//! Reading a whole table, column by column.
+//! Reading a table's rows, column by column.
 
 use arrow::array::StringArray;
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments, AssertSqlSafe, PgConnection, Row};
 
 use super::quote_table;
 use crate::rows::Cells;
+use crate::selection::{Condition, Selection};
 use crate::table::{Column, Kind, Layout, list, quote};
 
 pub(super) async fn read(
     connection: &mut PgConnection,
     layout: &Layout<'_>,
+    selection: &Selection<'_>,
 ) -> Result<Vec<Cells>, sqlx::Error> {
     let columns = list(&layout.columns, |column| match column.kind {
         Kind::Decimal { .. } => format!("{}::text", quote(column.name)),
         _ => quote(column.name),
     });
-    // By bytes, whatever the database's collation, so that both databases give the same order.
-    let order = list(&layout.key, |column| match column.kind {
-        Kind::Text => format!("{} COLLATE \"C\"", quote(column.name)),
-        _ => quote(column.name),
-    });
-    let sql = format!("SELECT {columns} FROM {} ORDER BY {order}", quote_table(layout.name));
+    let mut parameters = 0;
+    let mut next = || {
+        parameters += 1;
+        parameters
+    };
+    let clauses = selection.clauses(
+        layout,
+        |condition, column| match condition {
+            Condition::OneOf { .. } => format!("{column} = ANY(${})", next()),
+            Condition::Between { .. } => format!("{column} BETWEEN ${} AND ${}", next(), next()),
+        },
+        // By bytes, whatever the database's collation, so that both databases give the same order.
+        |key| match key.kind {
+            Kind::Text => format!("{} COLLATE \"C\"", quote(key.name)),
+            _ => quote(key.name),
+        },
+    );
+    let sql = format!("SELECT {columns} FROM {}{clauses}", quote_table(layout.name));
+    let arguments = selected(selection).map_err(sqlx::Error::Encode)?;
     // Unprepared for later: the table may have been dropped and made again with other types by
     // then.
-    let rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(connection).await?;
+    let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
+    let rows = query.fetch_all(connection).await?;
     let columns = layout.columns.iter().enumerate();
     columns.map(|(index, column)| decode(&rows, index, column)).collect()
+}
+
+/// The parameters of a selection, in order.
+fn selected(selection: &Selection<'_>) -> Result<PgArguments, sqlx::error::BoxDynError> {
+    let mut arguments = PgArguments::default();
+    for condition in &selection.conditions {
+        match condition {
+            Condition::OneOf { texts, .. } => arguments.add(texts)?,
+            Condition::Between { from, to, .. } => {
+                arguments.add(*from)?;
+                arguments.add(*to)?;
+            }
+        }
+    }
+    Ok(arguments)
 }
 
 fn decode(rows: &[PgRow], index: usize, column: &Column<'_>) -> Result<Cells, sqlx::Error> {

@@ -5,7 +5,9 @@
 mod epochs;
 mod faults;
 mod kill;
+mod locks;
 mod model;
+mod selection;
 mod shape;
 mod types;
 mod writes;

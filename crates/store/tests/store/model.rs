@@ -74,7 +74,7 @@ async fn one_run(url: &str, seed: u64) {
             let kind = numbers.below(9);
             let rows = random_rows(&mut numbers, keys);
             match kind {
-                0 => map.clear(),
+                0 | 8 => map.clear(),
                 1..=3 => rows.iter().for_each(|(key, _)| drop(map.remove(key))),
                 _ => {}
             }
@@ -87,6 +87,7 @@ async fn one_run(url: &str, seed: u64) {
             .iter()
             .map(|(kind, rows, keys)| match kind {
                 0 => TableWrite::Replace { table: &table, rows },
+                8 => TableWrite::Load { table: &table, rows },
                 1..=3 => TableWrite::Delete { table: &table, keys },
                 _ => TableWrite::Upsert { table: &table, rows },
             })

@@ -13,6 +13,7 @@ on_both!(
     last_row_of_a_key_wins,
     deleting,
     replacing,
+    loading_several,
     a_key_is_the_whole_row,
     all_or_nothing,
     batches_of_another_shape,
@@ -107,10 +108,36 @@ async fn deleting(url: &str) {
 async fn replacing(url: &str) {
     let first = rows(&[(1, "x", 1), (2, "x", 1)]);
     let table = table_for("replacing", &first, &["a"]);
-    let store = open_with(url, &[&table]).await;
-    for batch in [first, rows(&[(2, "y", 2), (3, "y", 2)]), many(3), rows(&[])] {
-        store.write(&[TableWrite::Replace { table: &table, rows: &batch }]).await.unwrap();
-        assert_eq!(store.read_table(&table).await.unwrap(), batch);
+    let batches = [first, rows(&[(2, "y", 2), (3, "y", 2)]), many(3), rows(&[])];
+    for loading in [false, true] {
+        let store = open_with(url, &[&table]).await;
+        // Twice each: what is there already stays.
+        for rows in batches.iter().flat_map(|batch| [batch, batch]) {
+            let write = match loading {
+                false => TableWrite::Replace { table: &table, rows },
+                true => TableWrite::Load { table: &table, rows },
+            };
+            store.write(&[write]).await.unwrap();
+            assert_eq!(&store.read_table(&table).await.unwrap(), rows);
+        }
+        store.close().await;
+    }
+}
+
+/// Tables that are loaded in one transaction: each through a staging table of its own.
+async fn loading_several(url: &str) {
+    let (few, more) = (rows(&[(1, "x", 1)]), rows(&[(1, "x", 1), (2, "y", 2)]));
+    let one = table_for("loading_one", &few, &["a"]);
+    let two = table_for("loading_two", &few, &["b", "a"]);
+    let store = open_with(url, &[&one, &two]).await;
+    for (first, second) in [(&few, &more), (&more, &few)] {
+        let writes = [
+            TableWrite::Load { table: &one, rows: first },
+            TableWrite::Load { table: &two, rows: second },
+        ];
+        store.write(&writes).await.unwrap();
+        assert_eq!(&store.read_table(&one).await.unwrap(), first);
+        assert_eq!(&store.read_table(&two).await.unwrap(), second);
     }
     store.close().await;
 }

@@ -2,10 +2,12 @@
 //!
 //! In tests every step can be the one in which the process dies: see [`fault`].
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 
+use arus_runtime::files;
+pub(super) use arus_runtime::files::hidden;
 use serde::{Deserialize, Serialize};
 
 use super::{OutputMode, OutputTable};
@@ -103,13 +105,6 @@ pub(super) fn file(action: &'static str, path: &Path, source: std::io::Error) ->
     Error::File { action, path: path.to_owned(), source }
 }
 
-/// `a/b.csv` with suffix `.tmp` is `a/.b.csv.tmp`: readers of `*.csv` and plain listings pass over
-/// it.
-pub(super) fn hidden(path: &Path, suffix: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}{suffix}"))
-}
-
 /// Refuses names that would lead out of the folder, or hide in it.
 pub(super) fn check_name(name: &str) -> Result<(), Error> {
     if name.is_empty() || name.starts_with(['.', '_']) || name.contains(['/', '\\', '\0']) {
@@ -142,9 +137,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Cuts the file to `offset` bytes, or makes it, and writes from there.
 pub(super) fn write_at(path: &Path, offset: u64, bytes: &[u8]) -> Result<(), Error> {
     let write = || -> std::io::Result<()> {
-        let mut out = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-        out.set_len(offset)?;
-        out.seek(SeekFrom::Start(offset))?;
+        let mut out = files::open_at(path, offset)?;
         #[cfg(test)]
         if let Err(killed) = fault::step() {
             out.write_all(&bytes[..bytes.len() / 2])?;
@@ -185,10 +178,7 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
     let remove = || -> std::io::Result<()> {
         #[cfg(test)]
         fault::step()?;
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        files::remove(path)
     };
     remove().map_err(|source| file("remove", path, source))?;
     sync_folder_of(path)
@@ -206,12 +196,7 @@ pub(super) fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 fn sync_folder_of(path: &Path) -> Result<(), Error> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let synced = File::open(folder).and_then(|opened| opened.sync_all());
-    synced.map_err(|source| file("sync the folder", folder, source))
+    files::sync_folder_of(path).map_err(|source| file("sync the folder of", path, source))
 }
 
 /// Death at a chosen step, for tests: the step that is killed writes half its bytes, or does

@@ -1,0 +1,278 @@
+//! Records and fields of a CSV text, found without copying.
+//!
+//! A field that begins with a quote ends with one that a comma, the line's end or the text's end
+//! follows; a doubled quote within is a quote. Elsewhere a quote is text like any other. Where a
+//! quote is not closed so (or only after a megabyte), the record is broken, and it ends with the
+//! line that the quote is on: one stray quote costs one line, not the rest of the file.
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+/// A quoted field may be this long, bytes.
+const MAX_QUOTED: usize = 1 << 20;
+
+/// A field's place in the text, without the quotes around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// Where it begins …
+    pub(crate) start: usize,
+    /// … and where it ends.
+    pub(crate) end: usize,
+    /// Whether there are quotes around it; then doubled quotes in it are single ones.
+    pub(crate) quoted: bool,
+}
+
+/// A record's place in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Where it begins …
+    pub(crate) start: usize,
+    /// … and where it ends, without the line break.
+    pub(crate) end: usize,
+    /// The line that it begins on.
+    pub(crate) line: u64,
+    /// A quote in it is not closed; it has no fields then.
+    pub(crate) broken: bool,
+}
+
+/// Goes through a text of whole records.
+pub(crate) struct Records<'a> {
+    text: &'a [u8],
+    position: usize,
+    line: u64,
+    marks: Marks,
+}
+
+impl<'a> Records<'a> {
+    /// The records from `position` on, where line `line` begins.
+    pub(crate) fn new(text: &'a [u8], position: usize, line: u64) -> Self {
+        let mut marks = Marks::default();
+        marks.skip_to(text, position);
+        Self { text, position, line, marks }
+    }
+
+    /// Where the next record begins, and its line.
+    pub(crate) fn position(&self) -> (usize, u64) {
+        (self.position, self.line)
+    }
+
+    /// The next record; its fields replace those in `fields`.
+    pub(crate) fn next(&mut self, fields: &mut Vec<Field>) -> Option<Record> {
+        fields.clear();
+        self.skip_empty_lines();
+        let text = self.text;
+        let (start, line) = (self.position, self.line);
+        if start == text.len() {
+            return None;
+        }
+        let mut field = start;
+        loop {
+            let Some(mark) = self.marks.next(text) else {
+                let end = text.len() - usize::from(text.ends_with(b"\r") && text.len() > field);
+                fields.push(Field { start: field, end, quoted: false });
+                self.position = text.len();
+                return Some(Record { start, end, line, broken: false });
+            };
+            match text[mark] {
+                b',' => {
+                    fields.push(Field { start: field, end: mark, quoted: false });
+                    field = mark + 1;
+                }
+                b'\n' => {
+                    let end = mark - usize::from(mark > field && text[mark - 1] == b'\r');
+                    fields.push(Field { start: field, end, quoted: false });
+                    return Some(self.end_at(mark, Record { start, end, line, broken: false }));
+                }
+                _ if mark != field => {}
+                _ => match quoted_field(text, mark, true) {
+                    Quoted::Closed(after) => {
+                        self.line += memchr_iter(b'\n', &text[mark..after]).count() as u64;
+                        fields.push(Field { start: mark + 1, end: after - 1, quoted: true });
+                        if text.get(after) != Some(&b',') {
+                            let end = after;
+                            let newline = after + usize::from(text.get(after) == Some(&b'\r'));
+                            let record = Record { start, end, line, broken: false };
+                            return Some(self.end_at(newline, record));
+                        }
+                        field = after + 1;
+                        self.marks.skip_to(text, field);
+                    }
+                    Quoted::Broken | Quoted::Unfinished => {
+                        fields.clear();
+                        let newline = memchr(b'\n', &text[mark..]).map(|offset| mark + offset);
+                        let newline = newline.unwrap_or(text.len());
+                        let end = newline - usize::from(text[newline - 1] == b'\r');
+                        return Some(
+                            self.end_at(newline, Record { start, end, line, broken: true }),
+                        );
+                    }
+                },
+            }
+        }
+    }
+
+    /// Goes on after the line break at `newline`, or ends if the text does.
+    fn end_at(&mut self, newline: usize, record: Record) -> Record {
+        self.position = (newline + 1).min(self.text.len());
+        self.line += 1;
+        self.marks.skip_to(self.text, self.position);
+        record
+    }
+
+    fn skip_empty_lines(&mut self) {
+        let begin = self.position;
+        loop {
+            match &self.text[self.position..] {
+                [b'\n', ..] => self.position += 1,
+                [b'\r', b'\n', ..] => self.position += 2,
+                [b'\r'] => {
+                    self.position += 1;
+                    break;
+                }
+                _ => break,
+            }
+            self.line += 1;
+        }
+        if self.position != begin {
+            self.marks.skip_to(self.text, self.position);
+        }
+    }
+}
+
+/// Where the last whole record of the text ends; 0 if not one is whole. `is_end`: nothing follows
+/// the text, so it is whole.
+pub(crate) fn whole_records(text: &[u8], is_end: bool) -> usize {
+    if is_end {
+        return text.len();
+    }
+    let mut whole = 0;
+    // Everything before this is outside of quotes, or in quotes that are closed.
+    let mut position = 0;
+    let last_break = |from: usize, to: usize, whole: usize| {
+        memrchr(b'\n', &text[from..to]).map_or(whole, |offset| from + offset + 1)
+    };
+    while let Some(offset) = memchr(b'"', &text[position..]) {
+        let quote = position + offset;
+        let begins_field = quote == 0 || matches!(text[quote - 1], b',' | b'\n');
+        if !begins_field {
+            whole = last_break(position, quote, whole);
+            position = quote + 1;
+            continue;
+        }
+        whole = last_break(position, quote, whole);
+        match quoted_field(text, quote, false) {
+            Quoted::Closed(after) => position = after,
+            Quoted::Unfinished => return whole,
+            Quoted::Broken => match memchr(b'\n', &text[quote..]) {
+                Some(offset) => {
+                    position = quote + offset + 1;
+                    whole = position;
+                }
+                None => return whole,
+            },
+        }
+    }
+    last_break(position, text.len(), whole)
+}
+
+/// How a quoted field goes on.
+enum Quoted {
+    /// It is closed, and this is the place after the closing quote.
+    Closed(usize),
+    /// It is not closed as it must be.
+    Broken,
+    /// The text ends before that can be told.
+    Unfinished,
+}
+
+/// Looks for the end of the field whose opening quote is at `open`.
+fn quoted_field(text: &[u8], open: usize, is_end: bool) -> Quoted {
+    let furthest = (open + MAX_QUOTED).min(text.len());
+    let mut position = open + 1;
+    while let Some(offset) = memchr(b'"', &text[position.min(furthest)..furthest]) {
+        let after = position + offset + 1;
+        position = match &text[after..] {
+            [b'"', ..] => after + 1,
+            [b',' | b'\n', ..] | [b'\r', b'\n', ..] => return Quoted::Closed(after),
+            [] | [b'\r'] if is_end => return Quoted::Closed(after),
+            [] | [b'\r'] => return Quoted::Unfinished,
+            _ => return Quoted::Broken,
+        };
+    }
+    if is_end || text.len() >= open + MAX_QUOTED { Quoted::Broken } else { Quoted::Unfinished }
+}
+
+/// Finds commas, line feeds and quotes, 64 bytes at a time.
+#[derive(Default)]
+struct Marks {
+    /// Where the 64 bytes begin that `found` is about.
+    base: usize,
+    /// Bit i: byte `base + i` is one, and was not given yet.
+    found: u64,
+}
+
+impl Marks {
+    const WIDTH: usize = 64;
+
+    /// The next one.
+    fn next(&mut self, text: &[u8]) -> Option<usize> {
+        while self.found == 0 {
+            self.base += Self::WIDTH;
+            if self.base >= text.len() {
+                return None;
+            }
+            self.found = look(text, self.base);
+        }
+        let bit = self.found.trailing_zeros() as usize;
+        self.found &= self.found - 1;
+        Some(self.base + bit)
+    }
+
+    /// Goes on at `position`.
+    fn skip_to(&mut self, text: &[u8], position: usize) {
+        let base = position / Self::WIDTH * Self::WIDTH;
+        let found = if base == self.base && self.found != 0 {
+            self.found
+        } else if base < text.len() {
+            look(text, base)
+        } else {
+            0
+        };
+        self.base = base;
+        self.found = found & (u64::MAX << (position % Self::WIDTH));
+    }
+}
+
+/// Which of the 64 bytes from `base` on are commas, line feeds or quotes.
+fn look(text: &[u8], base: usize) -> u64 {
+    let mut padded = [0; Marks::WIDTH];
+    let bytes = match text.get(base..base + Marks::WIDTH) {
+        Some(bytes) => bytes,
+        None => {
+            let rest = &text[base..];
+            padded[..rest.len()].copy_from_slice(rest);
+            &padded
+        }
+    };
+    let mut found = 0;
+    for (i, word) in bytes.chunks_exact(8).enumerate() {
+        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        let hits = equal(word, b',') | equal(word, b'\n') | equal(word, b'"');
+        found |= gather(hits) << (i * 8);
+    }
+    found
+}
+
+/// The highest bit of each byte of `word` that is `byte`.
+fn equal(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let difference = word ^ (0x0101_0101_0101_0101 * u64::from(byte));
+    !((difference & LOW).wrapping_add(LOW) | difference | LOW)
+}
+
+/// The highest bits of eight bytes as one byte, the first byte's lowest.
+fn gather(hits: u64) -> u64 {
+    (hits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+#[cfg(test)]
+mod tests;

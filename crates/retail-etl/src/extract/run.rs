@@ -1,0 +1,157 @@
+//! The whole of it: files, one after the other, to batches, rejects and counts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+
+use crate::Error;
+use crate::check::{Duplicates, RejectFile};
+use crate::extract::blocks::{Block, Blocks};
+use crate::extract::decode::{Decoded, Decoder};
+use crate::extract::header::Columns;
+use crate::extract::records::Records;
+use crate::extract::source::{Source, Unpacked};
+use crate::extract::{ExtractOptions, Progress, input, pipeline};
+use crate::quality::{FileRead, Quality};
+
+/// Reads the files, gives each batch of good rows to `each`, in the order of the rows, and writes
+/// rejected rows to the reject file.
+///
+/// # Errors
+/// No input, a file that is no invoice CSV or cannot be read to its end, more rejected rows than
+/// allowed (the reject file is there then), trouble with the reject file, and whatever `each` says;
+/// what was given to `each` until then must not be used.
+pub fn extract(
+    options: &ExtractOptions,
+    progress: &mut Progress<'_>,
+    each: &mut dyn FnMut(RecordBatch) -> Result<(), Error>,
+) -> Result<Quality, Error> {
+    let files = input::find(&options.inputs)?;
+    let mut extraction = Extraction {
+        options,
+        progress,
+        each,
+        all_bytes: files.iter().map(|file| stored_bytes(file)).sum(),
+        read: Arc::default(),
+        rejects: RejectFile::new(&options.rejects)?,
+        duplicates: Duplicates::default(),
+        quality: Quality::default(),
+    };
+    for file in files {
+        if let Err(error) = extraction.file(file) {
+            // Of too many rejected rows each must be there to be looked at.
+            if matches!(error, Error::TooManyRejects { .. }) {
+                extraction.rejects.finish()?;
+            }
+            return Err(error);
+        }
+    }
+    extraction.finish()
+}
+
+fn stored_bytes(file: &Path) -> u64 {
+    // Only for the progress bar: whether the file can be read is told by opening it.
+    file.metadata().map_or(0, |metadata| metadata.len())
+}
+
+struct Extraction<'a, 'p> {
+    options: &'a ExtractOptions,
+    progress: &'a mut Progress<'p>,
+    each: &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>,
+    all_bytes: u64,
+    /// Bytes read, of all files, as they are stored.
+    read: Arc<AtomicU64>,
+    rejects: RejectFile,
+    duplicates: Duplicates,
+    quality: Quality,
+}
+
+impl Extraction<'_, '_> {
+    fn file(&mut self, path: PathBuf) -> Result<(), Error> {
+        let source = Source::open(&path, Arc::clone(&self.read))?;
+        let (size, modified_ns, compression) =
+            (source.size, source.modified_ns, source.compression);
+        let mut blocks =
+            Blocks::new(source.bytes, path.clone(), compression, self.options.encoding);
+        let rows_before = self.quality.rows;
+        let (first, columns) = first_block(&path, &mut blocks)?;
+        let decoder = || Decoder::new(columns.clone(), self.options.date_format);
+        let decoders = (0..self.options.threads.max(1)).map(|_| decoder()).collect();
+        pipeline::decode_all(&mut blocks, first, decoders, &mut |decoded| {
+            self.take(&path, decoded)
+        })?;
+        let (encoding, bytes) = blocks.finish();
+        let (bytes, xxh3) = bytes.finish(&path)?;
+        if let Some(expected) = size.filter(|size| *size != bytes) {
+            return Err(Error::Changed { file: path, expected, found: bytes });
+        }
+        let rows = self.quality.rows - rows_before;
+        tracing::info!(file = %path.display(), rows, bytes, %compression, %encoding, "file read");
+        self.quality.files.push(FileRead {
+            path,
+            bytes,
+            modified_ns,
+            xxh3,
+            compression,
+            encoding,
+            rows,
+        });
+        Ok(())
+    }
+
+    /// Takes in what a block held.
+    fn take(&mut self, path: &Path, decoded: Decoded) -> Result<(), Error> {
+        let Decoded { batch, rows, rejects, warnings, hashes } = decoded;
+        self.quality.add(rows, batch.num_rows() as u64, &warnings);
+        for reject in &rejects {
+            *self.quality.rejected_by_rule.entry(reject.broken.rule.name).or_default() += 1;
+        }
+        self.rejects.add(path, &rejects)?;
+        self.judge(false)?;
+        self.duplicates.add(&hashes);
+        self.progress.tell(self.read.load(Ordering::Relaxed), self.all_bytes);
+        if batch.num_rows() > 0 { (self.each)(batch) } else { Ok(()) }
+    }
+
+    /// Whether too many rows were rejected.
+    fn judge(&self, is_end: bool) -> Result<(), Error> {
+        let Quality { rows, loaded, rejected, .. } = self.quality;
+        let rejects = || self.rejects.path().to_owned();
+        match self.options.max_rejects {
+            Some(limit) if limit.is_exceeded(rejected, rows, is_end) => {
+                let limit = limit.to_string();
+                Err(Error::TooManyRejects { rejected, rows, limit, rejects: rejects() })
+            }
+            _ if is_end && loaded == 0 && rejected > 0 => {
+                Err(Error::AllRejected { rejected, rejects: rejects() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<Quality, Error> {
+        self.progress.end();
+        let judged = self.judge(true);
+        self.rejects.finish()?;
+        judged?;
+        self.quality.warnings.duplicates = self.duplicates.count();
+        Ok(self.quality)
+    }
+}
+
+/// The first block, behind its header, and where the header says that the columns are.
+fn first_block(path: &Path, blocks: &mut Blocks<Unpacked>) -> Result<(Block, Columns), Error> {
+    let Some(mut block) = blocks.next()? else {
+        return Err(Columns::absent(path));
+    };
+    let mut fields = Vec::new();
+    let mut records = Records::new(&block.bytes, 0, block.line);
+    if records.next(&mut fields).is_none() {
+        return Err(Columns::absent(path));
+    }
+    let columns = Columns::find(path, &block.bytes, &fields)?;
+    (block.start, block.line) = records.position();
+    Ok((block, columns))
+}

@@ -1,0 +1,237 @@
+//! One run of the batch job, from files to loaded tables: extract, transform, report, load.
+//!
+//! Nothing that an earlier run wrote is touched before the load, and the load comes last. So a run
+//! that fails on its way (too many rejected rows, a full disk, a stop signal) leaves the old tables
+//! and files as they were.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::TimestampMillisecondType;
+use arus_runtime::clock::Clock;
+use arus_runtime::shutdown::Shutdown;
+use chrono::{DateTime, NaiveDateTime};
+
+use crate::Error;
+use crate::extract::fingerprint::Fingerprint;
+use crate::extract::{self, ExtractOptions, Progress};
+use crate::load::{self, LoadOptions, Place, Sink};
+use crate::quality::Quality;
+use crate::report::{Report, ReportMeta};
+use crate::tables::Tables;
+use crate::transform::{Transform, TransformOptions};
+
+/// Everything that a run is told.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// What is read, and how strictly.
+    pub extract: ExtractOptions,
+    /// What is computed.
+    pub transform: TransformOptions,
+    /// Where results go.
+    pub load: LoadOptions,
+    /// The fingerprint of the last run that came to its end, as [`RunOutcome::fingerprint`] gave
+    /// it. While the input is as it was then, and the same is asked of it, there is nothing to do.
+    /// `None`: the run is made whatever the input (`--force`).
+    pub last_fingerprint: Option<String>,
+    /// Whether a progress bar may be drawn on standard error.
+    pub progress_bar: bool,
+    /// The stop signal: looked at between batches, and a last time before the load.
+    pub stop: Shutdown,
+}
+
+/// What is told while a run goes on. The names are those of [`STEPS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepEvent {
+    /// A step begins.
+    Started {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A step has come to its end. A step that fails has no end: the run returns the error.
+    Ended {
+        /// Its name.
+        name: &'static str,
+        /// Rows that went into it.
+        rows_in: u64,
+        /// Rows that came out of it.
+        rows_out: u64,
+        /// Rows that it set aside.
+        rows_rejected: u64,
+    },
+}
+
+/// The steps of a run, in order. Extract and transform work at the same time: rows go from one to
+/// the other in batches.
+pub const STEPS: [&str; 4] = ["extract", "transform", "report", "load"];
+
+/// How a run ended that did not fail.
+#[derive(Clone, Debug)]
+pub enum RunOutcome {
+    /// All tables are where they were asked for.
+    Done(Box<RunResult>),
+    /// The input is as it was at the last run, so nothing was done.
+    Unchanged {
+        /// The fingerprint, as it was kept.
+        fingerprint: String,
+    },
+}
+
+/// The dates of the first and of the last line; `None` where there is no line.
+pub type Period = Option<(NaiveDateTime, NaiveDateTime)>;
+
+/// What a run made.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// The input: files, rows read, loaded and rejected, warnings.
+    pub quality: Quality,
+    /// The dates of the first and of the last line that was loaded.
+    pub period: Period,
+    /// The tables.
+    pub tables: Tables,
+    /// Where the results are.
+    pub places: Vec<Place>,
+    /// What to keep, to tell at the next run whether there is something to do.
+    pub fingerprint: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl RunOutcome {
+    /// What to keep, to tell at the next run whether there is something to do.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        match self {
+            RunOutcome::Done(result) => &result.fingerprint,
+            RunOutcome::Unchanged { fingerprint } => fingerprint,
+        }
+    }
+}
+
+/// Makes one run. For synchronous code: it blocks, and drives futures of its own.
+///
+/// # Errors
+/// One sentence: what is wrong, where, what to do. Then all that earlier runs wrote is as it was.
+pub fn run(
+    options: &RunOptions,
+    clock: &dyn Clock,
+    on_step: &mut dyn FnMut(StepEvent),
+) -> Result<RunOutcome, Error> {
+    let began = clock.monotonic();
+    if let Some(fingerprint) = unchanged(options)? {
+        return Ok(RunOutcome::Unchanged { fingerprint });
+    }
+    let (quality, period, tables) = compute(options, clock, on_step)?;
+    let report = if options.load.has(Sink::Report) {
+        on_step(StepEvent::Started { name: "report" });
+        let meta = ReportMeta {
+            made_at: DateTime::from_timestamp_millis(clock.wall_ms()).unwrap_or_default(),
+            exclude_cancelled: options.transform.exclude_cancelled,
+            period,
+        };
+        let report = Report::new(&tables, &quality, &meta)?;
+        on_step(ended("report", tables.rows(), tables.rows()));
+        Some(report)
+    } else {
+        None
+    };
+    if options.stop.is_requested() {
+        return Err(Error::Stopped);
+    }
+    on_step(StepEvent::Started { name: "load" });
+    let mut places = load::load(&options.load, &tables, report.as_ref(), &options.stop)?;
+    on_step(ended("load", tables.rows(), tables.rows()));
+    if quality.rejected > 0 {
+        let place = options.extract.rejects.display().to_string();
+        places.push(Place { what: "rejects", place });
+    }
+    let fingerprint = kept(options, &Fingerprint::of(&quality));
+    let took = clock.monotonic().saturating_sub(began);
+    let result = RunResult { quality, period, tables, places, fingerprint, took };
+    Ok(RunOutcome::Done(Box::new(result)))
+}
+
+/// What is kept of a run: in the first line what was asked for, then the input's fingerprint.
+fn kept(options: &RunOptions, input: &Fingerprint) -> String {
+    format!("{}\n{input}", asked(options))
+}
+
+/// Everything that results depend on beside the input, and where they go, in one line.
+fn asked(options: &RunOptions) -> String {
+    let RunOptions { extract, transform, load, .. } = options;
+    let mut text = format!(
+        "version={} encoding={:?} date_format={:?} exclude_cancelled={} top={} output={:?}",
+        env!("CARGO_PKG_VERSION"),
+        extract.encoding,
+        extract.date_format,
+        transform.exclude_cancelled,
+        transform.top,
+        load.output,
+    );
+    // Writing to a string does not fail. The database is written without its password.
+    if load.has(Sink::Database) {
+        let _ = write!(text, " database={} prefix={:?}", load.database, load.table_prefix);
+    }
+    let _ = write!(text, " sinks={:?}", load.sinks);
+    text
+}
+
+/// The fingerprint that was kept, if there is nothing to do: the same was asked of the same input,
+/// and the files that came of it are still there.
+fn unchanged(options: &RunOptions) -> Result<Option<String>, Error> {
+    let Some(last) = &options.last_fingerprint else { return Ok(None) };
+    let Some((asked_then, input)) = last.split_once('\n') else { return Ok(None) };
+    if asked_then != asked(options) || options.load.files().iter().any(|file| !file.is_file()) {
+        return Ok(None);
+    }
+    // One of another version of this program cannot be read: then the run is made.
+    let Ok(input) = input.parse::<Fingerprint>() else { return Ok(None) };
+    Ok(input.is_still(&options.extract.inputs)?.then(|| last.clone()))
+}
+
+/// Extract and transform, which work at the same time.
+fn compute(
+    options: &RunOptions,
+    clock: &dyn Clock,
+    on_step: &mut dyn FnMut(StepEvent),
+) -> Result<(Quality, Period, Tables), Error> {
+    on_step(StepEvent::Started { name: "extract" });
+    on_step(StepEvent::Started { name: "transform" });
+    let mut transform = Transform::start(&options.transform)?;
+    let mut period = None;
+    let mut progress = Progress::new(clock, options.progress_bar);
+    let quality = extract::extract(&options.extract, &mut progress, &mut |batch| {
+        if options.stop.is_requested() {
+            return Err(Error::Stopped);
+        }
+        period = widened(period, &batch);
+        transform.add(&batch)
+    })?;
+    drop(progress);
+    on_step(StepEvent::Ended {
+        name: "extract",
+        rows_in: quality.rows,
+        rows_out: quality.loaded,
+        rows_rejected: quality.rejected,
+    });
+    let tables = transform.finish()?;
+    on_step(ended("transform", quality.loaded, tables.rows()));
+    Ok((quality, period, tables))
+}
+
+fn ended(name: &'static str, rows_in: u64, rows_out: u64) -> StepEvent {
+    StepEvent::Ended { name, rows_in, rows_out, rows_rejected: 0 }
+}
+
+/// The period with the dates of the batch in it.
+fn widened(period: Period, batch: &RecordBatch) -> Period {
+    let dates = batch.column_by_name("invoice_date")?;
+    let dates = dates.as_primitive::<TimestampMillisecondType>();
+    let (Some(first), Some(last)) = (min(dates), max(dates)) else { return period };
+    let date = |ms| Some(DateTime::from_timestamp_millis(ms)?.naive_utc());
+    let (first, last) = (date(first)?, date(last)?);
+    let (old_first, old_last) = period.unwrap_or((first, last));
+    Some((old_first.min(first), old_last.max(last)))
+}
