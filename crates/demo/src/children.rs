@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::{Args, TABLE, TOPIC};
+use crate::{Args, BANK_TOPIC, TABLE, TOPIC};
 
 /// A program at work.
 pub(crate) struct Child {
@@ -79,6 +79,40 @@ impl Child {
         Self::spawn("purchase-producer", command, &args.folder)
     }
 
+    /// Starts the bank's producer.
+    pub(crate) fn bank_producer(args: &Args, brokers: &str) -> anyhow::Result<Self> {
+        let mut command = program("bank-producer")?;
+        command
+            .args(["--brokers", brokers, "--topic", BANK_TOPIC, "--rate", "500"])
+            .args(["--out-of-order-fraction", "0.01", "--duplicate-fraction", "0.01"])
+            .args(["--bad-fraction", &args.bad_fraction.to_string()])
+            .arg("--summary")
+            .arg(args.folder.join("bank-producer.json"))
+            .stdout(Stdio::null());
+        Self::spawn("bank-producer", command, &args.folder)
+    }
+
+    /// Starts the bank's consumer; `last`: to read what is there and end.
+    pub(crate) fn bank_consumer(
+        args: &Args,
+        brokers: &str,
+        database: &str,
+        last: bool,
+    ) -> anyhow::Result<Self> {
+        let mut command = program("bank-consumer")?;
+        command
+            .env("DATABASE_URL", database)
+            .args(["--brokers", brokers, "--topic", BANK_TOPIC, "--job", "arus-demo-bank"])
+            .args(["--table-prefix", "demo_", "--sink", "database"])
+            .args(if last { &["--trigger", "available-now"][..] } else { &["--reset"] })
+            .arg("--checkpoint")
+            .arg(args.folder.join("bank-checkpoint"))
+            .arg("--summary")
+            .arg(args.folder.join("bank-consumer.json"))
+            .stdout(Stdio::null());
+        Self::spawn("bank-consumer", command, &args.folder)
+    }
+
     fn spawn(name: &'static str, mut command: Command, folder: &Path) -> anyhow::Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -100,16 +134,27 @@ impl Child {
         }
     }
 
+    /// The same of a program that is to run until it is told to end: any end is a failure.
+    pub(crate) async fn ended_early(&mut self) -> anyhow::Result<()> {
+        self.ended().await?;
+        bail!("{} ended before its time", self.name)
+    }
+
+    /// Waits for a good end, but not for ever.
+    pub(crate) async fn ended_within(&mut self, patience: Duration) -> anyhow::Result<()> {
+        match tokio::time::timeout(patience, self.ended()).await {
+            Ok(ended) => ended,
+            Err(_) => Err(self.failure(&format!("did not end within {} s", patience.as_secs()))),
+        }
+    }
+
     /// Asks the program to end, if it has not already, and waits.
     pub(crate) async fn stop(&mut self, patience: Duration) -> anyhow::Result<()> {
         if let Some(pid) = self.process.id().and_then(|id| Pid::from_raw(id as i32)) {
             // It may have ended this moment; then there is nobody to tell.
             let _ = kill_process(pid, Signal::TERM);
         }
-        match tokio::time::timeout(patience, self.ended()).await {
-            Ok(ended) => ended,
-            Err(_) => Err(self.failure(&format!("did not end within {} s", patience.as_secs()))),
-        }
+        self.ended_within(patience).await
     }
 
     /// What happened, with the last thing that the program said.

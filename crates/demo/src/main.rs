@@ -19,14 +19,17 @@ use crate::summary::Place;
 
 const TOPIC: &str = "demo-purchases";
 const TABLE: &str = "demo_purchase_windows";
+const BANK_TOPIC: &str = "demo-nasabah-bank";
+const BANK_TABLE: &str = "demo_bank_balance_by_city";
 const PARTITIONS: i32 = 4;
 
-/// Runs the whole pipeline for a look: broker, producer, streaming job
+/// Runs the whole pipeline for a look: broker, producers, streaming job, bank consumer
 ///
 /// Starts an embedded broker of its own (unless KAFKA_BROKERS names one), sends purchases, some of
 /// them late and some unreadable, totals them every 30 seconds of event time into a database (a
-/// SQLite file unless DATABASE_URL names another), and shows it live. Ctrl-C ends everything: what
-/// was sent is read to the end, all windows are closed, and the numbers are added up.
+/// SQLite file unless DATABASE_URL names another), and shows it live. Beside them bank customers
+/// and their changes are sent, and the averages of their balances kept. Ctrl-C ends everything:
+/// what was sent is read to the end, all windows are closed, and the numbers are added up.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Args {
@@ -84,21 +87,27 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
     };
     let mut streaming = Child::streaming(args, &brokers, &database)?;
     let mut producer = Child::producer(args, &brokers)?;
+    let mut bank_consumer = Child::bank_consumer(args, &brokers, &database, false)?;
+    let mut bank_producer = Child::bank_producer(args, &brokers)?;
 
     let stopped = tokio::select! {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
         ended = producer.ended() => ended,
-        ended = streaming.ended() => match ended {
-            Ok(()) => Err(anyhow::anyhow!("purchase-streaming ended before its time")),
-            failed => failed,
-        },
+        ended = streaming.ended_early() => ended,
+        ended = bank_consumer.ended_early() => ended,
+        ended = bank_producer.ended_early() => ended,
     };
     let named = broker.is_none().then_some(brokers.as_str());
     // The producer first: then the job can read all that was sent.
     let leave = async {
+        bank_producer.stop(Duration::from_secs(60)).await?;
         producer.stop(Duration::from_secs(60)).await?;
         streaming.stop(Duration::from_secs(90)).await?;
+        bank_consumer.stop(Duration::from_secs(60)).await?;
+        // What it has not read yet, it reads now.
+        let mut rest = Child::bank_consumer(args, &brokers, &database, true)?;
+        rest.ended_within(Duration::from_secs(60)).await?;
         match broker {
             Some(mut broker) => broker.stop(Duration::from_secs(30)).await,
             None => Ok(()),
@@ -132,10 +141,12 @@ async fn make_topics(brokers: &str) -> anyhow::Result<()> {
     let kafka = KafkaArgs::for_brokers(brokers);
     tokio::task::spawn_blocking(move || {
         wait_for_broker(&kafka)?;
-        for topic in [TOPIC.to_owned(), format!("{TOPIC}.late"), format!("{TOPIC}.rejected")] {
-            delete_topic(&kafka, &topic)?;
+        for topic in [TOPIC, BANK_TOPIC] {
+            for suffix in ["", ".late", ".rejected"] {
+                delete_topic(&kafka, &format!("{topic}{suffix}"))?;
+            }
+            ensure_topic(&kafka, &TopicSpec::new(topic, PARTITIONS))?;
         }
-        ensure_topic(&kafka, &TopicSpec::new(TOPIC, PARTITIONS))?;
         Ok(())
     })
     .await?

@@ -7,7 +7,7 @@ use arus_runtime::number::group_digits;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{TABLE, TOPIC};
+use crate::{BANK_TABLE, TABLE, TOPIC};
 
 #[derive(Deserialize)]
 struct Produced {
@@ -18,6 +18,12 @@ struct Produced {
 struct Streamed {
     run: Totals,
     closed_windows: u64,
+}
+
+#[derive(Deserialize)]
+struct Banked {
+    total: Totals,
+    rows_kept: u64,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +75,11 @@ pub(crate) fn print(folder: &Path, brokers: Option<&str>, place: &Place) -> anyh
             folder.join("broker").display()
         ),
     }
+    let sent = print_bank(folder, place)?;
     println!("logs            {}", folder.display());
+    if sent.0 != sent.1 {
+        bail!("the bank's numbers do not add up: {} produced, {} read", sent.0, sent.1);
+    }
     if !adds_up {
         bail!(
             "the numbers do not add up: {} produced, {read} read, {sum} accounted for",
@@ -77,6 +87,28 @@ pub(crate) fn print(folder: &Path, brokers: Option<&str>, place: &Place) -> anyh
         );
     }
     Ok(())
+}
+
+/// Prints what became of the bank's records, and gives how many were produced and read.
+fn print_bank(folder: &Path, place: &Place) -> anyhow::Result<(u64, u64)> {
+    let produced: Produced = read(&folder.join("bank-producer.json"))?;
+    let banked: Banked = read(&folder.join("bank-consumer.json"))?;
+    let Totals { read, counted, rejected, .. } = banked.total;
+    println!(
+        "bank            produced {} {} counted {} + rejected {}; {} customers",
+        group_digits(produced.acknowledged),
+        if produced.acknowledged == read { "=" } else { "≠" },
+        group_digits(counted),
+        group_digits(rejected),
+        group_digits(banked.rows_kept),
+    );
+    match place {
+        Place::File(file) => {
+            println!("averages        sqlite3 {} 'select * from {BANK_TABLE}'", file.display());
+        }
+        Place::Named => println!("averages        table {BANK_TABLE} there"),
+    }
+    Ok((produced.acknowledged, read))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {

@@ -27,7 +27,13 @@ fn assert_adds_up(ended: &Finished) {
     let [produced, counted, late, rejected] = figures(ended);
     assert_eq!(produced, counted + late + rejected);
     assert!(produced > 1_000 && counted > 0 && late > 0, "{}", ended.stdout);
-    for word in ["windows closed", "sqlite3 ", "demo-purchases.late"] {
+    for word in [
+        "windows closed",
+        "sqlite3 ",
+        "demo-purchases.late",
+        "bank            produced",
+        " customers",
+    ] {
         assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
     }
 }
