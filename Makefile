@@ -86,9 +86,10 @@ lint: ## Check format and lints
 	@$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 .PHONY: bench
-bench: build ## Measure the engine and the job end to end
-	@$(CARGO) build --workspace --example count
+bench: build ## Measure windows, the job end to end, and tables
+	@$(CARGO) build --workspace --example count --example updates
 	@$(BIN)/bench $(ARGS)
+	@$(BIN)/examples/updates
 
 .PHONY: bench-etl
 bench-etl: build ## Measure the batch job beside Polars and DuckDB from PyPI (ROUNDS, COPIES, PYSPARK=1)
