@@ -485,7 +485,10 @@ fn the_sample_is_generated_and_clean() {
     let shipped = fs::read(&path).unwrap();
     let mut made = Vec::new();
     generate::write_to(&GenerateArgs::default(), &mut made).unwrap();
-    assert!(shipped == made, "data/online-retail-dataset.csv: make it with retail-etl generate --replace");
+    assert!(
+        shipped == made,
+        "data/online-retail-dataset.csv: make it with retail-etl generate --replace"
+    );
 
     let mut world = World::new();
     world.options.inputs = vec![path.to_string_lossy().into_owned()];
