@@ -39,23 +39,33 @@ pub struct GenerateArgs {
     /// The file to write; - for standard output.
     #[arg(long, value_name = "FILE", default_value = SAMPLE)]
     pub out: PathBuf,
+
+    /// Replaces the file if it is there; without this it is left alone.
+    #[arg(long)]
+    pub replace: bool,
 }
 
 impl Default for GenerateArgs {
     fn default() -> Self {
         let InvoiceOptions { rows, customers } = InvoiceOptions::default();
-        Self { rows, customers, seed: SEED, out: SAMPLE.into() }
+        Self { rows, customers, seed: SEED, out: SAMPLE.into(), replace: false }
     }
 }
 
 /// Writes the sample where the flags say; a file takes its name when it is whole.
 ///
 /// # Errors
-/// [`Error::Usage`] when the options make no sense, [`Error::File`] when the file cannot be
-/// written.
+/// [`Error::Usage`] when the options make no sense or the file is there already, [`Error::File`]
+/// when it cannot be written.
 pub fn generate(args: &GenerateArgs) -> Result<(), Error> {
     if args.out.as_os_str() == "-" {
         return write_to(args, &mut std::io::stdout().lock());
+    }
+    if args.out.exists() && !args.replace {
+        return Err(Error::Usage(format!(
+            "{} is there already, and might be real: name another file by --out, or say --replace",
+            args.out.display()
+        )));
     }
     if let Some(folder) = args.out.parent() {
         fs::create_dir_all(folder)
@@ -97,4 +107,40 @@ pub fn write_to(args: &GenerateArgs, out: &mut dyn Write) -> Result<(), Error> {
         }
     }
     write(&mut chunk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_replaced_only_if_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("new/a.csv");
+        let mut args = GenerateArgs { rows: 10, out: out.clone(), ..GenerateArgs::default() };
+        let mut expected = Vec::new();
+        write_to(&args, &mut expected).unwrap();
+        assert_eq!(expected.iter().filter(|&&byte| byte == b'\n').count(), 11);
+
+        generate(&args).unwrap();
+        assert_eq!(fs::read(&out).unwrap(), expected);
+        fs::write(&out, "real data").unwrap();
+        let error = generate(&args).unwrap_err().to_string();
+        assert!(error.ends_with("name another file by --out, or say --replace"), "{error}");
+        assert_eq!(fs::read(&out).unwrap(), b"real data");
+        args.replace = true;
+        generate(&args).unwrap();
+        assert_eq!(fs::read(&out).unwrap(), expected);
+        assert_eq!(fs::read_dir(out.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_told() {
+        let args = GenerateArgs { out: "/dev/null/a.csv".into(), ..GenerateArgs::default() };
+        let error = generate(&args).unwrap_err().to_string();
+        assert!(error.starts_with("cannot create the folder /dev/null: "), "{error}");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let error = write_to(&args, &mut full.unwrap()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /dev/null/a.csv: No space left"), "{error}");
+    }
 }

@@ -138,8 +138,9 @@ impl Decoder {
         fields: &[Field],
     ) -> Result<Line<'a>, Broken> {
         if fields.len() != self.columns.width {
+            let plural = if fields.len() == 1 { "" } else { "s" };
             return Err(rules::FIELDS.broken(format!(
-                "the row has {} fields, the header {}",
+                "the row has {} field{plural}, the header {}",
                 fields.len(),
                 self.columns.width
             )));

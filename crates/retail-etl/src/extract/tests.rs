@@ -301,7 +301,7 @@ fn the_reject_file() {
     let file = world.path("a.csv").to_string_lossy().into_owned();
     let expected = [
         ["file", "line", "column", "rule", "reason", "row"],
-        [&file, "4", "", "fields", "the row has 1 fields, the header 8", "bad"],
+        [&file, "4", "", "fields", "the row has 1 field, the header 8", "bad"],
         [
             &file,
             "5",
@@ -485,7 +485,10 @@ fn the_sample_is_generated_and_clean() {
     let shipped = fs::read(&path).unwrap();
     let mut made = Vec::new();
     generate::write_to(&GenerateArgs::default(), &mut made).unwrap();
-    assert!(shipped == made, "data/online-retail-dataset.csv: make it with retail-etl generate");
+    assert!(
+        shipped == made,
+        "data/online-retail-dataset.csv: make it with retail-etl generate --replace"
+    );
 
     let mut world = World::new();
     world.options.inputs = vec![path.to_string_lossy().into_owned()];

@@ -39,8 +39,8 @@ fn bad_rows() {
             &rules::FIELDS,
             "the row has 9 fields, the header 8",
         ),
-        ("not a row at all", &rules::FIELDS, "the row has 1 fields, the header 8"),
-        ("   ", &rules::FIELDS, "the row has 1 fields, the header 8"),
+        ("not a row at all", &rules::FIELDS, "the row has 1 field, the header 8"),
+        ("   ", &rules::FIELDS, "the row has 1 field, the header 8"),
         (
             "536365,85123A,\"LANTERN,6,12/1/2010 8:26,2.55,17850,United Kingdom",
             &rules::QUOTES,
