@@ -86,6 +86,7 @@ fn progress(epoch: u64, clock: &SystemClock, started_ms: i64, totals: Totals) ->
         uptime: clock.monotonic(),
         run: totals,
         total: totals,
+        tallies: Default::default(),
         rows_per_second: 9_000.0 + 6_000.0 * (epoch as f64 / 9.0).sin(),
         watermark_ms: Some(watermark_ms),
         partitions: vec![

@@ -47,6 +47,7 @@ fn progress(open: &[(i64, &str, i64, i64)]) -> Progress {
         uptime: Duration::from_secs(83),
         run,
         total: run,
+        tallies: Default::default(),
         rows_per_second: 12_345.4,
         watermark_ms: Some(NOON + 82_000),
         partitions: vec![
