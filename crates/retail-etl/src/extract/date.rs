@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `us` | `12/1/2010 8:26` | month, day and hour of one or two digits |
 //! | `sql` | `2010-12-01 08:26:00` | |
-//! | `iso` | `2010-12-01T08:26:00` | also without seconds, with a fraction of them, and with `Z` or an offset |
+//! | `iso` | `2010-12-01T08:26:00` | seconds, their fraction, and `Z` or an offset as one likes |
 //!
 //! What is read is the local time of the shop, so the time counts as it is written: an offset is
 //! checked and left out. Digits after the millisecond are left out too.

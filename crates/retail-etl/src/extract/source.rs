@@ -65,7 +65,7 @@ impl Source {
             Stored { file, hasher: new_hasher(), bytes: 0, all: read, ahead: Vec::new() };
         let compression = stored.look_ahead(path)?;
         let bytes = match compression {
-            Compression::None => Unpacked::Plain(stored),
+            Compression::None => Unpacked::Plain(Box::new(stored)),
             Compression::Gzip => Unpacked::Gzip(Box::new(MultiGzDecoder::new(stored))),
             Compression::Zstd => {
                 let decoder = zstd::Decoder::new(stored).map_err(failed)?;
@@ -86,7 +86,7 @@ pub(crate) fn modified_ns(metadata: &std::fs::Metadata) -> i64 {
 
 /// The unpacked bytes of a file.
 pub(crate) enum Unpacked {
-    Plain(Stored),
+    Plain(Box<Stored>),
     Gzip(Box<MultiGzDecoder<Stored>>),
     Zstd(Box<zstd::Decoder<'static, io::BufReader<Stored>>>),
 }
@@ -105,7 +105,7 @@ impl Unpacked {
     /// Bytes read as they are stored, and their hash; what a decoder left unread is read for it.
     pub(crate) fn finish(self, path: &Path) -> Result<(u64, u128), Error> {
         let mut stored = match self {
-            Unpacked::Plain(stored) => stored,
+            Unpacked::Plain(stored) => *stored,
             Unpacked::Gzip(decoder) => decoder.into_inner(),
             Unpacked::Zstd(decoder) => decoder.finish().into_inner(),
         };

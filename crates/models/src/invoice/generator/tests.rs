@@ -52,7 +52,7 @@ fn quirks() {
     let count = |fits: &dyn Fn(&[String]) -> bool| rows.iter().filter(|row| fits(row)).count();
     let cases: [(&str, usize); 11] = [
         ("cancelled", count(&|row| row[0].starts_with('C'))),
-        ("cancelled, with a customer", count(&|row| row[0].starts_with('C') && row[6] != "")),
+        ("cancelled, with a customer", count(&|row| row[0].starts_with('C') && !row[6].is_empty())),
         ("bad debt", count(&|row| row[0].starts_with('A') && row[5] == "-11062.06")),
         ("without a customer", count(&|row| row[6].is_empty())),
         ("negative quantity", count(&|row| row[3].starts_with('-'))),
@@ -107,7 +107,8 @@ proptest! {
         let mut last = (0, 0);
         for row in csv.lines().map(fields) {
             prop_assert_eq!(row.len(), 8);
-            let parts: Vec<u32> = row[4].split(['/', ' ', ':']).map(|part| part.parse().unwrap()).collect();
+            let parts = row[4].split(['/', ' ', ':']).map(|part| part.parse().unwrap());
+            let parts: Vec<u32> = parts.collect();
             let time = (parts[2] * 10_000 + parts[0] * 100 + parts[1], parts[3] * 60 + parts[4]);
             prop_assert!(time >= last, "{:?} after {:?}", time, last);
             last = time;

@@ -24,137 +24,123 @@ fn decode(text: impl AsRef<[u8]>) -> Decoded {
     decode_as(text.as_ref(), Encoding::Utf8)
 }
 
+/// Rows, the rule that each breaks, and the reason.
+static BAD_ROWS: [(&str, &Rule, &str); 30] = [
+    (
+        "536365,85123A,LANTERN,6,12/1/2010 8:26,2.55,17850",
+        &rules::FIELDS,
+        "the row has 7 fields, the header 8",
+    ),
+    (
+        "536365,85123A,LANTERN, BIG,6,12/1/2010 8:26,2.55,17850,United Kingdom",
+        &rules::FIELDS,
+        "the row has 9 fields, the header 8",
+    ),
+    ("not a row at all", &rules::FIELDS, "the row has 1 field, the header 8"),
+    ("   ", &rules::FIELDS, "the row has 1 field, the header 8"),
+    (
+        "536365,85123A,\"LANTERN,6,12/1/2010 8:26,2.55,17850,United Kingdom",
+        &rules::QUOTES,
+        "a quote begins a field of this line and is not closed before a comma or the line's end",
+    ),
+    (
+        "536365,85123A,\"LANTERN\" BIG,6,12/1/2010 8:26,2.55,17850,UK",
+        &rules::QUOTES,
+        "a quote begins a field of this line and is not closed before a comma or the line's end",
+    ),
+    (
+        ",85123A,LANTERN,6,12/1/2010 8:26,2.55,17850,UK",
+        &rules::INVOICE_NUMBER,
+        "InvoiceNo is empty",
+    ),
+    (
+        "\"\",85123A,LANTERN,6,12/1/2010 8:26,2.55,17850,UK",
+        &rules::INVOICE_NUMBER,
+        "InvoiceNo is empty",
+    ),
+    (
+        "  ,85123A,LANTERN,6,12/1/2010 8:26,2.55,17850,UK",
+        &rules::INVOICE_NUMBER,
+        "InvoiceNo is empty",
+    ),
+    ("536365,,LANTERN,6,12/1/2010 8:26,2.55,17850,UK", &rules::STOCK_CODE, "StockCode is empty"),
+    ("536365,1,A,six,12/1/2010 8:26,2.55,17850,UK", &rules::QUANTITY, "\"six\" is not a number"),
+    ("536365,1,A,,12/1/2010 8:26,2.55,17850,UK", &rules::QUANTITY, "\"\" is not a number"),
+    (
+        "536365,1,A,6.5,12/1/2010 8:26,2.55,17850,UK",
+        &rules::QUANTITY,
+        "\"6.5\" is not a whole number",
+    ),
+    (
+        "536365,1,A,9999999999999999999,12/1/2010 8:26,2.55,17850,UK",
+        &rules::QUANTITY,
+        "\"9999999999999999999\" has too many digits",
+    ),
+    (
+        "536365,1,A,6,,2.55,17850,UK",
+        &rules::DATE,
+        "\"\" is no date; declared are 12/1/2010 8:26, 2010-12-01 08:26:00 and \
+      2010-12-01T08:26:00",
+    ),
+    (
+        "536365,1,A,6,13/1/2010 8:26,2.55,17850,UK",
+        &rules::DATE,
+        "\"13/1/2010 8:26\" has no month from 1 to 12",
+    ),
+    (
+        "536365,1,A,6,2/30/2011 8:26,2.55,17850,UK",
+        &rules::DATE,
+        "\"2/30/2011 8:26\" has a day that its month does not have",
+    ),
+    (
+        "536365,1,A,6,2011-02-29T08:26:00,2.55,17850,UK",
+        &rules::DATE,
+        "\"2011-02-29T08:26:00\" has a day that its month does not have",
+    ),
+    (
+        "536365,1,A,6,12/1/2010 25:26,2.55,17850,UK",
+        &rules::DATE,
+        "\"12/1/2010 25:26\" has a time that the clock does not show",
+    ),
+    (
+        "536365,1,A,6,12/1/2010 8:26 h,2.55,17850,UK",
+        &rules::DATE,
+        "\"12/1/2010 8:26 h\" is no date like 12/1/2010 8:26",
+    ),
+    ("536365,1,A,6,12/1/2010 8:26,,17850,UK", &rules::PRICE, "\"\" is not a number"),
+    ("536365,1,A,6,12/1/2010 8:26,cheap,17850,UK", &rules::PRICE, "\"cheap\" is not a number"),
+    (
+        "536365,1,A,6,12/1/2010 8:26,2.55555,17850,UK",
+        &rules::PRICE,
+        "\"2.55555\" has more than 4 digits after the point",
+    ),
+    ("536365,1,A,6,12/1/2010 8:26,\"2,55\",17850,UK", &rules::PRICE, "\"2,55\" is not a number"),
+    (
+        "536365,1,A,6,12/1/2010 8:26,999999999999999,17850,UK",
+        &rules::PRICE,
+        "\"999999999999999\" has too many digits",
+    ),
+    ("536365,1,A,6,12/1/2010 8:26,2.55,nobody,UK", &rules::CUSTOMER, "\"nobody\" is not a number"),
+    (
+        "536365,1,A,6,12/1/2010 8:26,2.55,17850.5,UK",
+        &rules::CUSTOMER,
+        "\"17850.5\" is not a whole number",
+    ),
+    ("536365,1,A,6,12/1/2010 8:26,2.55, ,UK", &rules::CUSTOMER, "\" \" is not a number"),
+    (
+        "536365,1,A,a very long text in place of a small number,12/1/2010 8:26,2.55,1,UK",
+        &rules::QUANTITY,
+        "\"a very long text in place of a small num…\" is not a number",
+    ),
+    // The first rule of several that are broken.
+    ("536365,1,A,x,y,z,w,UK", &rules::QUANTITY, "\"x\" is not a number"),
+];
+
 /// The row in the middle of three is rejected for this rule and reason, and the others are loaded.
 #[test]
 fn bad_rows() {
     let good = "536365,71053,WHITE METAL LANTERN,6,12/1/2010 8:26,3.39,17850,United Kingdom";
-    let cases: [(&str, &Rule, &str); 30] = [
-        (
-            "536365,85123A,LANTERN,6,12/1/2010 8:26,2.55,17850",
-            &rules::FIELDS,
-            "the row has 7 fields, the header 8",
-        ),
-        (
-            "536365,85123A,LANTERN, BIG,6,12/1/2010 8:26,2.55,17850,United Kingdom",
-            &rules::FIELDS,
-            "the row has 9 fields, the header 8",
-        ),
-        ("not a row at all", &rules::FIELDS, "the row has 1 field, the header 8"),
-        ("   ", &rules::FIELDS, "the row has 1 field, the header 8"),
-        (
-            "536365,85123A,\"LANTERN,6,12/1/2010 8:26,2.55,17850,United Kingdom",
-            &rules::QUOTES,
-            "a quote begins a field of this line and is not closed before a comma or the line's end",
-        ),
-        (
-            "536365,85123A,\"LANTERN\" BIG,6,12/1/2010 8:26,2.55,17850,UK",
-            &rules::QUOTES,
-            "a quote begins a field of this line and is not closed before a comma or the line's end",
-        ),
-        (
-            ",85123A,LANTERN,6,12/1/2010 8:26,2.55,17850,UK",
-            &rules::INVOICE_NUMBER,
-            "InvoiceNo is empty",
-        ),
-        (
-            "\"\",85123A,LANTERN,6,12/1/2010 8:26,2.55,17850,UK",
-            &rules::INVOICE_NUMBER,
-            "InvoiceNo is empty",
-        ),
-        (
-            "  ,85123A,LANTERN,6,12/1/2010 8:26,2.55,17850,UK",
-            &rules::INVOICE_NUMBER,
-            "InvoiceNo is empty",
-        ),
-        (
-            "536365,,LANTERN,6,12/1/2010 8:26,2.55,17850,UK",
-            &rules::STOCK_CODE,
-            "StockCode is empty",
-        ),
-        (
-            "536365,1,A,six,12/1/2010 8:26,2.55,17850,UK",
-            &rules::QUANTITY,
-            "\"six\" is not a number",
-        ),
-        ("536365,1,A,,12/1/2010 8:26,2.55,17850,UK", &rules::QUANTITY, "\"\" is not a number"),
-        (
-            "536365,1,A,6.5,12/1/2010 8:26,2.55,17850,UK",
-            &rules::QUANTITY,
-            "\"6.5\" is not a whole number",
-        ),
-        (
-            "536365,1,A,9999999999999999999,12/1/2010 8:26,2.55,17850,UK",
-            &rules::QUANTITY,
-            "\"9999999999999999999\" has too many digits",
-        ),
-        (
-            "536365,1,A,6,,2.55,17850,UK",
-            &rules::DATE,
-            "\"\" is no date; declared are 12/1/2010 8:26, 2010-12-01 08:26:00 and \
-          2010-12-01T08:26:00",
-        ),
-        (
-            "536365,1,A,6,13/1/2010 8:26,2.55,17850,UK",
-            &rules::DATE,
-            "\"13/1/2010 8:26\" has no month from 1 to 12",
-        ),
-        (
-            "536365,1,A,6,2/30/2011 8:26,2.55,17850,UK",
-            &rules::DATE,
-            "\"2/30/2011 8:26\" has a day that its month does not have",
-        ),
-        (
-            "536365,1,A,6,2011-02-29T08:26:00,2.55,17850,UK",
-            &rules::DATE,
-            "\"2011-02-29T08:26:00\" has a day that its month does not have",
-        ),
-        (
-            "536365,1,A,6,12/1/2010 25:26,2.55,17850,UK",
-            &rules::DATE,
-            "\"12/1/2010 25:26\" has a time that the clock does not show",
-        ),
-        (
-            "536365,1,A,6,12/1/2010 8:26 h,2.55,17850,UK",
-            &rules::DATE,
-            "\"12/1/2010 8:26 h\" is no date like 12/1/2010 8:26",
-        ),
-        ("536365,1,A,6,12/1/2010 8:26,,17850,UK", &rules::PRICE, "\"\" is not a number"),
-        ("536365,1,A,6,12/1/2010 8:26,cheap,17850,UK", &rules::PRICE, "\"cheap\" is not a number"),
-        (
-            "536365,1,A,6,12/1/2010 8:26,2.55555,17850,UK",
-            &rules::PRICE,
-            "\"2.55555\" has more than 4 digits after the point",
-        ),
-        (
-            "536365,1,A,6,12/1/2010 8:26,\"2,55\",17850,UK",
-            &rules::PRICE,
-            "\"2,55\" is not a number",
-        ),
-        (
-            "536365,1,A,6,12/1/2010 8:26,999999999999999,17850,UK",
-            &rules::PRICE,
-            "\"999999999999999\" has too many digits",
-        ),
-        (
-            "536365,1,A,6,12/1/2010 8:26,2.55,nobody,UK",
-            &rules::CUSTOMER,
-            "\"nobody\" is not a number",
-        ),
-        (
-            "536365,1,A,6,12/1/2010 8:26,2.55,17850.5,UK",
-            &rules::CUSTOMER,
-            "\"17850.5\" is not a whole number",
-        ),
-        ("536365,1,A,6,12/1/2010 8:26,2.55, ,UK", &rules::CUSTOMER, "\" \" is not a number"),
-        (
-            "536365,1,A,a very long text in place of a small number,12/1/2010 8:26,2.55,1,UK",
-            &rules::QUANTITY,
-            "\"a very long text in place of a small num…\" is not a number",
-        ),
-        // The first rule of several that are broken.
-        ("536365,1,A,x,y,z,w,UK", &rules::QUANTITY, "\"x\" is not a number"),
-    ];
-    for (row, rule, reason) in cases {
+    for (row, rule, reason) in BAD_ROWS {
         for newline in ["\n", "\r\n"] {
             let decoded = decode(format!("{good}{newline}{row}{newline}{good}{newline}"));
             assert_eq!((decoded.rows, decoded.batch.num_rows()), (3, 2), "{row}");
@@ -165,7 +151,7 @@ fn bad_rows() {
             assert_eq!((reject.line, reject.row.as_str()), (3, row));
         }
     }
-    let tried: Vec<_> = cases.iter().map(|(_, rule, _)| rule.name).collect();
+    let tried: Vec<_> = BAD_ROWS.iter().map(|(_, rule, _)| rule.name).collect();
     for rule in rules::ALL {
         let untried = !tried.contains(&rule.name);
         assert_eq!(untried, rule.name == "encoding", "{} is tried elsewhere", rule.name);
@@ -213,7 +199,10 @@ fn good_rows() {
 | C536366    | 21         |             | -1       | 2011-01-02T03:04:05     | 24132 | -11062.0600 |             | EIRE           | true      |
 | A7         | 22         | é           | 6        | 2011-01-02T03:04:05.678 | 24132 | 0.0000      | 17850       |                | false     |
 +------------+------------+-------------+----------+-------------------------+-------+-------------+-------------+----------------+-----------+";
-    assert_eq!(pretty_format_batches(&[decoded.batch.clone()]).unwrap().to_string(), expected);
+    assert_eq!(
+        pretty_format_batches(std::slice::from_ref(&decoded.batch)).unwrap().to_string(),
+        expected
+    );
     assert!(decoded.batch.column(2).is_null(1), "no description is null");
     let Warnings { missing_customer, cancelled, zero_price, .. } = decoded.warnings;
     assert_eq!((missing_customer, cancelled, zero_price), (1, 1, 1));
