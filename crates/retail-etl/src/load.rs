@@ -155,9 +155,9 @@ fn stage(
         let write = |(path, bytes): &(PathBuf, Vec<u8>)| {
             StagedFile::write(path, bytes).map_err(|source| Error::file("write", path, source))
         };
-        let writers: Vec<_> =
-            files.iter().map(|file| scope.spawn(move || write(file))).collect();
-        let staged = writers.into_iter().map(|writer| writer.join().expect("writing does not panic"));
+        let writers: Vec<_> = files.iter().map(|file| scope.spawn(move || write(file))).collect();
+        let staged =
+            writers.into_iter().map(|writer| writer.join().expect("writing does not panic"));
         staged.collect()
     })
 }
