@@ -56,5 +56,6 @@ echo "PostgreSQL at $ARUS_TEST_POSTGRES_URL, Kafka at $ARUS_TEST_BROKERS"
 cargo=${CARGO:-cargo}
 # The child is a part of another test, which starts it.
 run "$cargo" test --workspace --test store -- --ignored --skip child_that
+run "$cargo" test --workspace --test retail_etl -- --ignored postgres
 echo "left out on real servers: ${skipped[*]}"
 run "$cargo" test --workspace --test end_to_end -- "${skipped[@]/#/--skip=}" "$@"
