@@ -49,7 +49,7 @@ fn months(text: &mut String, tables: &Tables) {
     let first = count.saturating_sub(MONTHS);
     let _ = writeln!(
         text,
-        "  {:<8}{:>10}{:>9}{:>11}{:>10}{:>18}",
+        "  {:<8}{:>10}{:>10}{:>11}{:>10}{:>18}",
         "month", "customers", "new", "returning", "orders", "revenue"
     );
     if first > 0 {
@@ -61,7 +61,7 @@ fn months(text: &mut String, tables: &Tables) {
         let part = |name| part(name).map_or(0, |it| it.value(row));
         let _ = writeln!(
             text,
-            "  {:04}-{:02} {:>10}{:>9}{:>11}{:>10}{:>18}",
+            "  {:04}-{:02} {:>10}{:>10}{:>11}{:>10}{:>18}",
             part("InvoiceYear"),
             part("InvoiceMonth"),
             integer(customers, "unique_customers", row),

@@ -52,16 +52,14 @@ pub(super) fn returning(figures: &Figures) -> Option<String> {
     Some(format!("{share} of the customers of {} had bought before.", text::month(last.month)))
 }
 
-/// What was sold.
-pub(super) fn sales(figures: &Figures) -> String {
-    let Some(best) = figures.sales.iter().rev().max_by_key(|row| row.revenue) else {
-        return "The input holds no sales.".to_owned();
-    };
+/// What was sold; `None` if nothing was.
+pub(super) fn sales(figures: &Figures) -> Option<String> {
+    let best = figures.sales.iter().rev().max_by_key(|row| row.revenue)?;
     let (month, amount) = (text::month(best.month), text::pounds(best.revenue));
-    match figures.sales.len() {
+    Some(match figures.sales.len() {
         1 => format!("Sales of {month} came to {amount}."),
         months => format!("Sales were best in {month}, {amount}, the most of {months} months."),
-    }
+    })
 }
 
 /// What became of the rows.

@@ -126,10 +126,8 @@ fn best_cohort(figures: &Figures) -> String {
 }
 
 pub(super) fn sales(figures: &Figures) -> Result<Markup, Error> {
-    if figures.sales.is_empty() {
-        return Ok(html! {});
-    }
-    let name = format!("Line of the sales of each month. {}", headlines::sales(figures));
+    let Some(headline) = headlines::sales(figures) else { return Ok(html! {}) };
+    let name = format!("Line of the sales of each month. {headline}");
     let rows = figures.sales.iter().map(|row| {
         vec![
             html! { (text::short_month(row.month)) },
@@ -152,7 +150,7 @@ pub(super) fn sales(figures: &Figures) -> Result<Markup, Error> {
     ];
     Ok(html! {
         section {
-            h2 { (headlines::sales(figures)) }
+            h2 { (headline) }
             p {
                 "Pounds, less what was cancelled; with sales to customers who are not known."
                 @if let Some(month) = figures.broken_month {

@@ -70,7 +70,7 @@ fn result(months: i32) -> RunResult {
 fn what_is_told() {
     let text = summary(&result(2));
     let expected = "  \
-  month    customers      new  returning    orders           revenue
+  month    customers       new  returning    orders           revenue
   2010-01  1,234,567 1,234,567  1,234,567 1,234,567 -1,234,567,890.51
   2010-02  1,234,567 1,234,567  1,234,567 1,234,567 -1,234,567,890.51
 
