@@ -249,7 +249,7 @@ manual-1                    running  -                     2026-11-25 02:00:00 W
             "ended          2026-11-24 19:00:01 UTC\n",
             "rows           541,909 = 541,900 loaded + 9 rejected\n",
             "error          -\n",
-            "try  step     state   started                   took  rows in  rows out  rejected\n",
+            "try  step     state   started                  took  rows in  rows out  rejected\n",
             "1    extract  failed  2026-11-24 19:00:00 UTC  2m5s        -         -         -\n",
         ] {
             assert!(text.contains(line), "{text}");
