@@ -39,7 +39,7 @@ fn step(run: &RunRecord, attempt: u32, step: &str, state: RunState) -> StepRecor
         attempt,
         step: step.to_owned(),
         started: run.started,
-        ended: state.is_final().then(|| run.started),
+        ended: state.is_final().then_some(run.started),
         state,
         rows: state.is_final().then(Rows::default),
     }
@@ -59,11 +59,11 @@ async fn what_is_written_is_read_back() {
     let [first, second, third] = written;
     let read = history.runs(vec![], None).await.unwrap();
     assert_eq!(read, [third.clone(), second.clone(), first.clone()]);
-    assert_eq!(history.runs(vec![], Some(1)).await.unwrap(), [third.clone()]);
+    assert_eq!(history.runs(vec![], Some(1)).await.unwrap(), std::slice::from_ref(&third));
     let failed = history.runs_in(&[RunState::Failed, RunState::TimedOut], None).await.unwrap();
-    assert_eq!(failed, [first.clone()]);
+    assert_eq!(failed, std::slice::from_ref(&first));
     let (from, to) = (at("2026-11-21T19:00:00Z"), at("2026-11-30T00:00:00Z"));
-    assert_eq!(history.runs_for(from, to).await.unwrap(), [second.clone()]);
+    assert_eq!(history.runs_for(from, to).await.unwrap(), std::slice::from_ref(&second));
     assert_eq!(
         history.steps(&second.run_id).await.unwrap(),
         [step(&second, 1, "extract", RunState::Success)]

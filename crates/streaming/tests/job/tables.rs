@@ -49,9 +49,12 @@ fn schema() -> SchemaRef {
     ]))
 }
 
+/// City, balance, version.
+type Row = (String, i64, i64);
+
 #[derive(Default)]
 struct TextDecoder {
-    rows: Vec<(i64, Option<(String, i64, i64)>)>,
+    rows: Vec<(i64, Option<Row>)>,
 }
 
 impl Decoder for TextDecoder {
@@ -70,7 +73,7 @@ impl Decoder for TextDecoder {
 
     fn finish(&mut self) -> RecordBatch {
         let rows = std::mem::take(&mut self.rows);
-        let part = |pick: fn(&(String, i64, i64)) -> i64| {
+        let part = |pick: fn(&Row) -> i64| {
             rows.iter().map(|(_, row)| row.as_ref().map(pick)).collect::<Vec<_>>()
         };
         let cities = rows.iter().map(|(_, row)| row.as_ref().map(|row| row.0.clone()));
