@@ -12,10 +12,11 @@ use ratatui::Frame;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::live::head::{self, Keeps};
 use super::live::pulse::Pulse;
 use super::live::screen::Screen;
+use super::live::text::rule;
 use super::live::text::{self, BOLD, DIM, fit, inner, text_width};
-use super::live::{head, text::rule};
 use super::{EpochOutput, Guarantee, OutputTable, Sink, cells};
 use crate::Error;
 use crate::progress::{Progress, Watcher};
@@ -129,7 +130,7 @@ fn draw(frame: &mut Frame<'_>, state: &State) {
         return;
     }
     let width = usize::from(area.width);
-    let head = head::lines(&state.pulse, width);
+    let head = head::lines(&state.pulse, Keeps::Rows, width);
     let foot = text::foot(
         &state.options.where_to,
         state.pulse.ended,
@@ -230,5 +231,69 @@ impl Watcher for BoardWatcher {
         inner.state.pulse.progress(progress);
         inner.state.pulse.ended = true;
         inner.draw();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::TableRows;
+    use crate::sink::OutputMode;
+    use crate::sink::fixture::{purchases, table};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    fn state() -> State {
+        State::new(BoardOptions {
+            job: "purchases → tables".to_owned(),
+            tables: vec![(1, table(OutputMode::Update))],
+            where_to: vec!["table purchase_windows".to_owned()],
+        })
+    }
+
+    fn drawn(state: &State, width: u16, height: u16) -> Terminal<TestBackend> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, state)).unwrap();
+        terminal
+    }
+
+    fn screen(state: &State, width: u16, height: u16) -> String {
+        drawn(state, width, height).backend().to_string()
+    }
+
+    /// An epoch of two tables, of which the second is shown.
+    fn epoch(state: &mut State, rows: &RecordBatch, deleted: &RecordBatch) {
+        let hidden = TableRows::new(purchases(&[(0, "Hidden", 1, 1)]));
+        let shown = TableRows { rows: rows.clone(), deleted: deleted.clone() };
+        state.take(EpochOutput { epoch: 1, tables: &[hidden, shown] });
+    }
+
+    #[test]
+    fn rows_change_in_place_and_go() {
+        let mut state = state();
+        let none = purchases(&[]);
+        epoch(&mut state, &purchases(&[(0, "Bed", 1, 10), (0, "Sofa", 2, 20)]), &none);
+        epoch(&mut state, &purchases(&[(0, "Bed", 7, 4_321)]), &none);
+        let seen = screen(&state, 100, 20);
+        assert!(seen.contains("4,321") && seen.contains("Sofa"), "{seen}");
+        assert!(!seen.contains("Hidden"), "{seen}");
+        assert_eq!(seen.matches("Bed").count(), 1, "{seen}");
+        let keys = purchases(&[(0, "Bed", 0, 0)]).project(&[0, 2]).unwrap();
+        epoch(&mut state, &none, &keys);
+        let seen = screen(&state, 100, 20);
+        assert!(!seen.contains("Bed") && seen.contains("Sofa"), "{seen}");
+    }
+
+    #[test]
+    fn every_size_is_drawn_without_a_panic() {
+        let mut state = state();
+        let many: Vec<(i64, &str, i64, i64)> = (0..50).map(|at| (at, "Bed", at, at)).collect();
+        epoch(&mut state, &purchases(&many), &purchases(&[]));
+        for width in [0, 1, 29, 30, 31, 80, 200] {
+            for height in [0, 1, 5, 6, 7, 24, 60] {
+                drawn(&state, width, height);
+            }
+        }
+        assert!(screen(&state, 80, 24).contains(" more "), "{}", screen(&state, 80, 24));
     }
 }

@@ -9,7 +9,7 @@ use ratatui::style::Color;
 use ratatui::text::Line;
 
 use super::state::State;
-use crate::sink::live::head;
+use crate::sink::live::head::{self, Keeps};
 use crate::sink::live::text::{self, inner};
 
 /// Groups' colours, in turn.
@@ -24,7 +24,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
     let width = usize::from(area.width);
 
-    let head = head::lines(&state.pulse, width);
+    let head = head::lines(&state.pulse, Keeps::Windows, width);
     let (places, ended) = (&state.options.where_to, state.pulse.ended);
     let foot = text::foot(places, ended, width, usize::from(area.height) / 10);
     let left = usize::from(area.height).saturating_sub(head.len() + foot.len());

@@ -12,7 +12,16 @@ use crate::sink::cells;
 /// A job that lags by more than this many seconds of its own speed is catching up.
 const CATCHING_UP_SECONDS: f64 = 5.0;
 
-pub(in crate::sink) fn lines(pulse: &Pulse, width: usize) -> Vec<Line<'static>> {
+/// What a job keeps, which the head tells in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sink) enum Keeps {
+    /// Windows, which the watermark closes.
+    Windows,
+    /// Rows, for which there is no watermark.
+    Rows,
+}
+
+pub(in crate::sink) fn lines(pulse: &Pulse, keeps: Keeps, width: usize) -> Vec<Line<'static>> {
     let Some(progress) = &pulse.progress else {
         return vec![title(pulse, "starting", Color::Yellow, "", width), Line::raw("")];
     };
@@ -23,7 +32,10 @@ pub(in crate::sink) fn lines(pulse: &Pulse, width: usize) -> Vec<Line<'static>> 
         title(pulse, word, colour, &remark, width),
         speed(pulse, progress, width),
         totals("this run", progress.run, width),
-        watermark(progress, width),
+        match keeps {
+            Keeps::Windows => watermark(progress, width),
+            Keeps::Rows => kept(progress),
+        },
     ];
     lines.extend(lag(progress, width));
     lines
@@ -112,6 +124,15 @@ fn totals(remark: &'static str, totals: Totals, width: usize) -> Line<'static> {
     let mut line = line;
     line.push_span(Span::styled(format!("{}{remark}", " ".repeat(gap)), DIM));
     line
+}
+
+/// `keeps 2,974 rows · 1.2 MiB`
+fn kept(progress: &Progress) -> Line<'static> {
+    Line::from(vec![
+        Span::styled("keeps ", DIM),
+        Span::styled(group_digits(progress.open_rows as u64), BOLD),
+        Span::styled(format!(" rows · {}", bytes(progress.state_bytes)), DIM),
+    ])
 }
 
 fn watermark(progress: &Progress, width: usize) -> Line<'static> {
