@@ -165,6 +165,25 @@ impl World {
             .with("--trigger", "100ms")
     }
 
+    /// What the consumer's epochs are kept under in the database.
+    pub fn bank_job(&self) -> String {
+        format!("{}bank_customers", self.prefix())
+    }
+
+    /// The consumer's tables must be what the judge says.
+    #[track_caller]
+    pub fn check_bank(&self, expected: &Ledger) {
+        let found = self.bank_customers();
+        assert_eq!(found.len(), expected.customers.len());
+        for (found, expected) in found.iter().zip(expected.customers.values()) {
+            assert_eq!(found, expected);
+        }
+        for (table, column) in GROUPINGS {
+            let expected = balances(expected.customers.values(), column);
+            assert_eq!(self.bank_balances(table, column), expected, "{table}");
+        }
+    }
+
     /// The closing figures of the last consumer.
     pub fn bank_summary(&self) -> BankSummary {
         self.json("consumer.json")

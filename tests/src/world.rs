@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arus_kafka::KafkaArgs;
 use arus_kafka::admin::{TopicSpec, delete_topic, ensure_topic};
 use arus_kafka::inspect::{FullRecord, read_topic};
 use arus_runtime::clock::{Clock, SystemClock};
-use arus_store::{Store, TableSpec};
+use arus_store::{Condition, Selection, Store, TableSpec};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -325,6 +328,32 @@ impl World {
             assert!(job.is_running(), "the job ended: {}", job.stderr());
             Some(self.epoch()).filter(|&now| now > epoch)
         })
+    }
+
+    /// The last epoch in the database of a job of that name (its first table's); 0 for none.
+    pub fn job_epoch(&self, job: &str) -> u64 {
+        let epoch = self.with_store(async |store| store.last_epoch(job).await);
+        epoch.unwrap_or_else(|error| panic!("{error}")).unwrap_or(0)
+    }
+
+    /// How far each partition of a shared job is, by partition.
+    pub fn shared_offsets(&self, job: &str) -> Vec<i64> {
+        let column = |name: &str, kind| Field::new(name, kind, true);
+        let columns = vec![
+            column("shard", DataType::Utf8),
+            column("job", DataType::Utf8),
+            column("next_offset", DataType::Int64),
+        ];
+        let table = TableSpec {
+            name: "arus_partitions".to_owned(),
+            schema: Arc::new(Schema::new(columns)),
+            key: vec!["shard".to_owned()],
+        };
+        let conditions = vec![Condition::OneOf { column: "job", texts: vec![job] }];
+        let selection = Selection { conditions, ..Selection::default() };
+        let rows = self.with_store(async |store| store.read_selection(&table, &selection).await);
+        let rows = rows.unwrap_or_else(|error| panic!("{error}"));
+        rows.column(2).as_primitive::<Int64Type>().values().to_vec()
     }
 
     /// Ends the broker as `kill -9` does.

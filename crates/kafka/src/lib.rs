@@ -10,9 +10,11 @@
 //! There is no SQL here and no domain knowledge. Everything blocks; nothing needs an async runtime.
 
 pub mod admin;
+mod client;
 mod error;
 pub mod inspect;
 pub mod load;
+mod member;
 mod options;
 pub mod pacer;
 pub mod producer;

@@ -75,7 +75,7 @@ pub enum Error {
     /// A column's type has no place in the database.
     #[error(
         "column {column:?} of table {table:?} has type {data_type}, which the database cannot \
-        hold: cast it to an integer, float, text, boolean, date, decimal or a timestamp with \
+        hold: cast it to an integer, float, text, boolean, bytes, date, decimal or a timestamp with \
         time zone"
     )]
     UnsupportedType {

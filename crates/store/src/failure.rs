@@ -14,8 +14,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 pub(crate) enum Failure {
     /// The driver's or the database's error.
     Sql(sqlx::Error),
-    /// The job's epoch is not the expected one.
-    Epoch { found: Option<u64> },
+    /// A job's epoch is not the expected one.
+    Epoch { job: String, found: Option<u64> },
 }
 
 impl From<sqlx::Error> for Failure {

@@ -51,6 +51,17 @@ macro_rules! on {
     };
 }
 
+/// A job's step from one epoch to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochStep<'a> {
+    /// The job.
+    pub job: &'a str,
+    /// The epoch that it must stand at; `None` before the first.
+    pub previous: Option<u64>,
+    /// The epoch that it moves to.
+    pub epoch: u64,
+}
+
 /// A conditional change of a job's epoch, and what its earlier attempts would have left.
 pub(crate) struct EpochChange<'a> {
     pub(crate) job: &'a str,
@@ -61,13 +72,32 @@ pub(crate) struct EpochChange<'a> {
     pub(crate) attempts: Vec<String>,
 }
 
-impl EpochChange<'_> {
+impl<'a> EpochChange<'a> {
+    fn of(step: &EpochStep<'a>) -> Result<Self, Error> {
+        check_job(step.job)?;
+        let fits = |epoch: u64| {
+            i64::try_from(epoch).map_err(|_| Error::InvalidJob {
+                job: step.job.to_string(),
+                reason: format!("its epoch {epoch} is above {}", i64::MAX),
+            })
+        };
+        Ok(Self {
+            job: step.job,
+            previous: step.previous.map(fits).transpose()?,
+            epoch: fits(step.epoch)?,
+            attempts: Vec::new(),
+        })
+    }
+
     /// What it means that the row was not as expected: `Ok` if an earlier attempt of ours changed
     /// it.
     pub(crate) fn judge(&self, found: Option<(i64, String)>) -> Result<(), Failure> {
         match found {
             Some((epoch, mark)) if epoch == self.epoch && self.attempts.contains(&mark) => Ok(()),
-            found => Err(Failure::Epoch { found: found.map(|(epoch, _)| epoch.unsigned_abs()) }),
+            found => Err(Failure::Epoch {
+                job: self.job.to_string(),
+                found: found.map(|(epoch, _)| epoch.unsigned_abs()),
+            }),
         }
     }
 }
@@ -235,27 +265,31 @@ impl Store {
         epoch: u64,
         writes: &[TableWrite<'_>],
     ) -> Result<(), Error> {
-        check_job(job)?;
-        let fits = |epoch: u64| {
-            i64::try_from(epoch).map_err(|_| Error::InvalidJob {
-                job: job.to_string(),
-                reason: format!("its epoch {epoch} is above {}", i64::MAX),
-            })
-        };
-        let mut epoch_change = EpochChange {
-            job,
-            previous: previous.map(fits).transpose()?,
-            epoch: fits(epoch)?,
-            attempts: Vec::new(),
-        };
+        self.commit_epochs(&[EpochStep { job, previous, epoch }], writes).await
+    }
+
+    /// The same for several jobs that go on together: all of them move and all writes are made, or
+    /// nothing. Jobs that nobody else moves are to be named first: by the first one it is found out
+    /// whether a commit happened whose answer was lost.
+    ///
+    /// # Errors
+    /// As [`Store::commit_epoch`]; the conflict names the first job that stands elsewhere.
+    pub async fn commit_epochs(
+        &self,
+        steps: &[EpochStep<'_>],
+        writes: &[TableWrite<'_>],
+    ) -> Result<(), Error> {
+        let mut epochs = steps.iter().map(EpochChange::of).collect::<Result<Vec<_>, _>>()?;
         let changes = changes(writes)?;
         let mut patience = self.patience("commit an epoch");
         loop {
-            match self.try_commit(&mut epoch_change, &changes).await {
+            match self.try_commit(&mut epochs, &changes).await {
                 Ok(()) => return Ok(()),
                 Err(Failure::Sql(error)) => patience.wait(error).await?,
-                Err(Failure::Epoch { found }) => {
-                    return Err(Error::EpochConflict { job: job.to_string(), found, previous });
+                Err(Failure::Epoch { job, found }) => {
+                    let step = steps.iter().find(|step| step.job == job);
+                    let previous = step.and_then(|step| step.previous);
+                    return Err(Error::EpochConflict { job, found, previous });
                 }
             }
         }
@@ -263,11 +297,11 @@ impl Store {
 
     async fn try_commit(
         &self,
-        epoch: &mut EpochChange<'_>,
+        epochs: &mut [EpochChange<'_>],
         changes: &[Change<'_>],
     ) -> Result<(), Failure> {
         self.ensure_epochs().await?;
-        on!(self.inner.database, it => it.commit_epoch(epoch, changes).await)
+        on!(self.inner.database, it => it.commit_epochs(epochs, changes).await)
     }
 
     /// Makes the writes in one transaction, without an epoch. The tables must have been ensured.
@@ -293,22 +327,32 @@ impl Store {
     /// [`Error::InvalidJob`], [`Error::InvalidTable`], [`Error::UnsupportedType`]; trouble with the
     /// database.
     pub async fn reset_job(&self, job: &str, tables: &[&TableSpec]) -> Result<(), Error> {
-        check_job(job)?;
+        self.reset_jobs(&[job], tables).await
+    }
+
+    /// The same for several jobs that go on together.
+    ///
+    /// # Errors
+    /// As [`Store::reset_job`].
+    pub async fn reset_jobs(&self, jobs: &[&str], tables: &[&TableSpec]) -> Result<(), Error> {
+        for job in jobs {
+            check_job(job)?;
+        }
         let layouts: Vec<Layout<'_>> =
             tables.iter().map(|table| Layout::of(table)).collect::<Result<_, _>>()?;
         let names: Vec<&str> = layouts.iter().map(|layout| layout.name).collect();
         let mut patience = self.patience("reset the job");
         loop {
-            match self.try_reset(job, &names).await {
+            match self.try_reset(jobs, &names).await {
                 Ok(()) => return Ok(()),
                 Err(error) => patience.wait(error).await?,
             }
         }
     }
 
-    async fn try_reset(&self, job: &str, tables: &[&str]) -> Result<(), sqlx::Error> {
+    async fn try_reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
         self.ensure_epochs().await?;
-        on!(self.inner.database, it => it.reset(job, tables).await)
+        on!(self.inner.database, it => it.reset(jobs, tables).await)
     }
 
     /// The whole table in the spec's Arrow types, ordered by key (text by its bytes). Held in

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use arus_tests::bank::{self, Ledger, balances, ledger};
+use arus_tests::bank::{self, Ledger, ledger};
 use arus_tests::{Draw, World};
 use rustix::process::Signal;
 
@@ -14,7 +14,7 @@ const KILLS: u32 = 26;
 #[track_caller]
 fn check(world: &World) -> Ledger {
     let expected = ledger(&world.records());
-    check_tables(world, &expected);
+    world.check_bank(&expected);
     let rejected = world.records_of(".rejected");
     let mut places: Vec<_> = rejected
         .iter()
@@ -29,19 +29,6 @@ fn check(world: &World) -> Ledger {
     places.dedup();
     assert_eq!(places.len() as u64, expected.unreadable);
     expected
-}
-
-#[track_caller]
-fn check_tables(world: &World, expected: &Ledger) {
-    let found = world.bank_customers();
-    assert_eq!(found.len(), expected.customers.len());
-    for (found, expected) in found.iter().zip(expected.customers.values()) {
-        assert_eq!(found, expected);
-    }
-    for (table, column) in bank::GROUPINGS {
-        let expected = balances(expected.customers.values(), column);
-        assert_eq!(world.bank_balances(table, column), expected, "{table}");
-    }
 }
 
 #[test]
@@ -103,10 +90,10 @@ fn from_the_beginning_the_same_tables_come_again() {
     // Nothing new: nothing changes.
     let _ = available().run().well();
     assert_eq!(world.bank_summary().run.read, 0);
-    check_tables(&world, &first);
+    world.check_bank(&first);
     let _ = available().switch("--from-beginning").run().well();
     assert_eq!(world.bank_summary().run.read, world.acknowledged());
-    check_tables(&world, &first);
+    world.check_bank(&first);
 }
 
 #[test]

@@ -9,5 +9,6 @@ mod idle;
 mod kills;
 mod metrics;
 mod refusals;
+mod sharing;
 mod stops;
 mod totals;

@@ -1,5 +1,6 @@
 //! The job over a log in memory, with faults on request.
 
 mod restarts;
+mod sharing;
 mod support;
 mod tables;

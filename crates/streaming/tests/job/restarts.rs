@@ -18,17 +18,17 @@ use arus_window::{LateRow, Window};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
-struct Plan {
-    seed: u64,
-    counts: Vec<usize>,
-    window: Window,
-    mode: OutputMode,
-    runs: Vec<Run>,
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) counts: Vec<usize>,
+    pub(crate) window: Window,
+    pub(crate) mode: OutputMode,
+    pub(crate) runs: Vec<Run>,
 }
 
 /// One start of the job.
 #[derive(Clone, Debug)]
-struct Run {
+pub(crate) struct Run {
     /// How much of the log is there, in tenths.
     tenths: usize,
     threads: usize,
@@ -63,7 +63,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     })
 }
 
-fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
+pub(crate) fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
     let generator_options = PurchaseOptions {
         late_fraction: 0.1,
         max_lateness_ms: 40_000,
@@ -85,13 +85,13 @@ fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
     (0..plan.counts.len()).map(make).collect()
 }
 
-struct Outcome {
-    rows: Vec<String>,
-    aside: Vec<((i32, i64), String)>,
+pub(crate) struct Outcome {
+    pub(crate) rows: Vec<String>,
+    pub(crate) aside: Vec<((i32, i64), String)>,
     totals: arus_streaming::progress::Totals,
 }
 
-fn run(plan: &Plan, runs: &[Run]) -> Outcome {
+pub(crate) fn run(plan: &Plan, runs: &[Run]) -> Outcome {
     let partitions = log(plan);
     let folder = tempfile::tempdir().unwrap();
     let table = Arc::new(Mutex::new(MemoryTable::default()));
@@ -109,6 +109,7 @@ fn run(plan: &Plan, runs: &[Run]) -> Outcome {
             visible: seen.clone(),
             chunk: run.chunk,
             committed: Arc::default(),
+            dealt: None,
         };
         let mut options = options(folder.path());
         options.threads = run.threads;
@@ -127,6 +128,12 @@ fn run(plan: &Plan, runs: &[Run]) -> Outcome {
     }
     let mut rows = table.lock().unwrap().rows.clone();
     rows.sort();
+    let totals = totals.expect("the last run has no fault");
+    Outcome { rows, aside: texts_of(&aside), totals }
+}
+
+/// What was set aside, by place.
+pub(crate) fn texts_of(aside: &MemoryAside) -> Vec<((i32, i64), String)> {
     let aside = aside.0.lock().unwrap();
     let aside = aside.iter().map(|(place, (record, why))| {
         let why = match why {
@@ -136,7 +143,7 @@ fn run(plan: &Plan, runs: &[Run]) -> Outcome {
         };
         (*place, format!("{record:?} {why:?}"))
     });
-    Outcome { rows, aside: aside.collect(), totals: totals.expect("the last run has no fault") }
+    aside.collect()
 }
 
 proptest! {
@@ -191,7 +198,7 @@ fn start(
 ) -> Result<arus_streaming::progress::Progress, Error> {
     let partitions = log(&simple_plan());
     let visible = partitions.iter().map(Vec::len).collect();
-    let log = MemoryLog { partitions, visible, chunk: 100, committed: Arc::default() };
+    let log = MemoryLog { partitions, visible, chunk: 100, committed: Arc::default(), dealt: None };
     let mut options = options(folder);
     options.trigger = Trigger::Once;
     change(&mut options);
@@ -281,7 +288,7 @@ fn a_row_from_the_far_future_is_kept_and_moves_no_watermark() {
     partitions[0].insert(10, Some(future.to_vec()));
     let aside = Arc::new(MemoryAside::default());
     let visible = vec![partitions[0].len()];
-    let log = MemoryLog { partitions, visible, chunk: 7, committed: Arc::default() };
+    let log = MemoryLog { partitions, visible, chunk: 7, committed: Arc::default(), dealt: None };
     let query = query(Window::Tumbling { size_ms: 10_000 });
     let clock = SteppingClock::new(0);
     let options = options(folder.path());
@@ -357,6 +364,7 @@ fn a_run_over_what_is_there_ends_though_more_is_written() {
         visible: Vec::new(),
         chunk: 1,
         committed: Arc::default(),
+        dealt: None,
     };
     let options = options(folder.path());
     let (table, aside) = Default::default();

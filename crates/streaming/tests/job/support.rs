@@ -27,6 +27,8 @@ pub(crate) struct MemoryLog {
     pub(crate) visible: Vec<usize>,
     pub(crate) chunk: usize,
     pub(crate) committed: Arc<Mutex<BTreeMap<i32, i64>>>,
+    /// What a group dealt to the job, if there is one.
+    pub(crate) dealt: Option<Vec<i32>>,
 }
 
 struct MemoryReader {
@@ -39,6 +41,13 @@ struct MemoryReader {
 impl Log for MemoryLog {
     fn partitions(&self) -> Result<Vec<i32>, Error> {
         Ok((0..self.partitions.len() as i32).collect())
+    }
+
+    fn dealt(&self) -> Result<Option<Vec<i32>>, Error> {
+        match &self.dealt {
+            Some(dealt) => Ok(Some(dealt.clone())),
+            None => self.partitions().map(Some),
+        }
     }
 
     fn bounds(&self, partition: i32) -> Result<Bounds, Error> {
@@ -254,6 +263,7 @@ pub(crate) fn job(
         }),
         aside: Arc::clone(aside) as Arc<dyn Aside>,
         sinks: vec![Box::new(MemorySink { table: Arc::clone(table), mode })],
+        shared: None,
         watchers: Vec::new(),
         clock: Arc::new(clock),
         shutdown: Shutdown::new(),
