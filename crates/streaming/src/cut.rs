@@ -26,6 +26,8 @@ pub(crate) struct Cut<T> {
     pub(crate) lane_totals: Vec<Totals>,
     /// Of the job, or of this process's part of it.
     pub(crate) totals: Totals,
+    /// What the operators of the lanes had counted.
+    pub(crate) tallies: Tallies,
     pub(crate) newest_events_ms: Vec<i64>,
 }
 
@@ -77,6 +79,13 @@ pub(crate) fn tallies<P: Partition>(
         }
     }
     sums
+}
+
+/// `before`, and what came from `began` to `now`.
+pub(crate) fn tallied(before: &Tallies, began: &Tallies, now: &Tallies) -> Tallies {
+    let of = |tallies: &Tallies, name| tallies.get(name).copied().unwrap_or(0);
+    let sum = |name| of(before, name) + of(now, name).saturating_sub(of(began, name));
+    now.keys().chain(before.keys()).map(|name| (*name, sum(name))).collect()
 }
 
 /// A run may be over before a partition without a record has been silent for long enough. It holds

@@ -8,7 +8,7 @@ use arus_window::PartitionTime;
 
 use crate::Error;
 use crate::checkpoint::{PartitionCheckpoint, Position};
-use crate::cut::{Cut, Tallies, Times, tallies, tell_who_holds};
+use crate::cut::{Cut, Tallies, Times, tallied, tallies, tell_who_holds};
 use crate::job::{Job, Start, Trigger};
 use crate::lane::{Lane, LaneShared};
 use crate::ledger::{Hands, Ledger, Recovered};
@@ -36,7 +36,10 @@ pub(crate) struct Run<O: Operator> {
     lanes_began: Totals,
     lanes_base: Totals,
     committed: Totals,
-    tallies_base: Option<Tallies>,
+    /// The same of what operators count.
+    tallies_before: Tallies,
+    tallies_began: Tallies,
+    tallies_committed: Tallies,
     /// When a shutdown was asked for, monotonic ms.
     stopping_since_ms: Option<i64>,
     /// How much had been read when the drain last came on, and when that was.
@@ -71,7 +74,9 @@ impl<O: Operator> Run<O> {
             lanes_began: Totals::default(),
             lanes_base: Totals::default(),
             committed: Totals::default(),
-            tallies_base: None,
+            tallies_before: Tallies::new(),
+            tallies_began: Tallies::new(),
+            tallies_committed: Tallies::new(),
             stopping_since_ms: None,
             drained: (0, 0),
             started_ms,
@@ -148,7 +153,10 @@ impl<O: Operator> Run<O> {
                 self.ledger.place()
             )));
         }
-        self.tallies_base.get_or_insert_with(|| tallies(lanes.values().map(|l| l.lock().unwrap())));
+        let (began, committed) = (&self.tallies_began, &self.tallies_committed);
+        self.tallies_before = tallied(&self.tallies_before, began, committed);
+        self.tallies_began = tallies(lanes.values().map(|lane| lane.lock().unwrap()));
+        self.tallies_committed = self.tallies_began.clone();
         if !matches!(job.options.trigger, Trigger::Every(_)) {
             for (&partition, lane) in &lanes {
                 lane.lock().unwrap().stop_at = Some(job.log.bounds(partition)?.high);
@@ -310,6 +318,7 @@ impl<O: Operator> Run<O> {
             end_offsets: numbers.into_iter().map(end).collect(),
             lane_totals: lanes.iter().map(|lane| lane.totals).collect(),
             totals,
+            tallies: tallies(lanes.iter().map(|lane| &**lane)),
             newest_events_ms,
         }))
     }
@@ -366,6 +375,7 @@ impl<O: Operator> Run<O> {
         let Some(made) = self.ledger.commit(hands, &mut cut)? else { return Ok(false) };
         self.epoch = made.epoch;
         self.committed = cut.totals;
+        self.tallies_committed = std::mem::take(&mut cut.tallies);
         self.closed_windows += made.closed_windows as u64;
         self.open_windows = made.open_windows;
         self.taken = job.watchers.iter().any(|w| w.wants_open_rows()).then_some(cut.taken);
@@ -405,10 +415,8 @@ impl<O: Operator> Run<O> {
             .collect();
         let open_rows = lanes.iter().map(|lane| lane.state.rows()).sum();
         let state_bytes = lanes.iter().map(|lane| lane.state.size()).sum();
-        let mut tallies = tallies(lanes.iter().map(|lane| &**lane));
-        for (name, before) in self.tallies_base.iter().flatten() {
-            tallies.entry(*name).and_modify(|now| *now = now.saturating_sub(*before));
-        }
+        let now = tallies(lanes.iter().map(|lane| &**lane));
+        let tallies = tallied(&self.tallies_before, &self.tallies_began, &now);
         drop(lanes);
         let now_ms = self.shared.monotonic_ms();
         let elapsed_ms = now_ms - self.reported.0;

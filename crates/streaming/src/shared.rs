@@ -200,14 +200,11 @@ impl Shared {
     }
 
     /// The states of these partitions, with all changes; `None` if one was committed meanwhile.
-    fn states(
-        &mut self,
-        view: &View,
-        partitions: &[i32],
-    ) -> Result<Option<Recovered>, Error> {
+    fn states(&mut self, view: &View, partitions: &[i32]) -> Result<Option<Recovered>, Error> {
         let known: Vec<&PartitionRow> =
             partitions.iter().filter_map(|partition| view.partitions.get(partition)).collect();
-        let shards: Vec<String> = known.iter().map(|row| self.records.shard(row.partition)).collect();
+        let shards: Vec<String> =
+            known.iter().map(|row| self.records.shard(row.partition)).collect();
         let states = if shards.is_empty() { Vec::new() } else { self.states_of(&shards)? };
         let mut recovered = Recovered { epoch: view.epoch.unwrap_or(0), ..Recovered::default() };
         for (row, shard) in known.into_iter().zip(shards) {
@@ -343,7 +340,8 @@ impl<O: Operator> Ledger<O> for Shared {
         for (row, shard) in rows.values().zip(&shards) {
             states.extend((row.base..=row.epoch).map(|epoch| (shard.clone(), epoch)));
         }
-        let (shards, states) = (self.records.partition_keys(&shards), self.records.state_keys(&states));
+        let (shards, states) =
+            (self.records.partition_keys(&shards), self.records.state_keys(&states));
         let deletes = [
             TableWrite::Delete { table: &self.records.partitions, keys: &shards },
             TableWrite::Delete { table: &self.records.states, keys: &states },
@@ -388,7 +386,8 @@ impl<O: Operator> Ledger<O> for Shared {
             row.is_none_or(|row| row.idle != time.idle || row.closed_ms != watermark_ms)
         });
         let is_open = times.open_until_ms.is_some_and(|end_ms| Some(end_ms) > watermark_ms);
-        let follows_clock = times.all_idle() && times.clock_ms.is_some_and(|ms| Some(ms) > watermark_ms);
+        let follows_clock =
+            times.all_idle() && times.clock_ms.is_some_and(|ms| Some(ms) > watermark_ms);
         news || (is_open && (follows_clock || (times.drain && self.holds_all())))
     }
 
@@ -413,7 +412,8 @@ impl<O: Operator> Ledger<O> for Shared {
                 return Ok(None);
             }
             self.times(&view, &rows, &cut.times, hands.log)?.advance(hands.operator);
-            let read_back = if hands.operator.reads_back() { Some(self.first_table()?) } else { None };
+            let read_back =
+                if hands.operator.reads_back() { Some(self.first_table()?) } else { None };
             let beyond = Beyond { closed_ms: self.closed_ms(&view, &rows), rows: read_back };
             let made = hands.operator.finish(&cut.taken, Some(beyond))?;
             let epoch = view.epoch.unwrap_or(0) + 1;

@@ -100,8 +100,7 @@ fn sinks(
             SinkArg::Database => {
                 let connecting = Store::connect(args.database.url(), args.kafka.retry_for);
                 let store = world.runtime.block_on(connecting)?;
-                let tables =
-                    OutputTables::new(store, world.runtime.clone(), vec![table.clone()]);
+                let tables = OutputTables::new(store, world.runtime.clone(), vec![table.clone()]);
                 if args.run.shared {
                     places.push(tables.name());
                     shared = Some(tables);

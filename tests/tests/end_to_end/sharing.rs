@@ -147,10 +147,7 @@ fn what_cannot_be_shared_is_refused_in_a_sentence() {
     assert!(told.contains("of a job that is not shared"), "{told}");
     let _ = shared().switch("--reset").run().well();
     world.check(&world.question());
-    let told = world
-        .draining()
-        .with("--checkpoint", world.path("another").display())
-        .run()
-        .sentence();
+    let told =
+        world.draining().with("--checkpoint", world.path("another").display()).run().sentence();
     assert!(told.contains("holds epoch"), "{told}");
 }

@@ -44,7 +44,10 @@ fn every_type_rows() -> RecordBatch {
         ("large", Arc::new(LargeStringArray::from(text.to_vec()))),
         ("view", Arc::new(StringViewArray::from(text.to_vec()))),
         ("bool", Arc::new(BooleanArray::from(vec![Some(false), Some(true), Some(false), None]))),
-        ("bytes", Arc::new(BinaryArray::from(vec![Some(&b"\0\xff"[..]), Some(b""), Some(b"a"), None]))),
+        (
+            "bytes",
+            Arc::new(BinaryArray::from(vec![Some(&b"\0\xff"[..]), Some(b""), Some(b"a"), None])),
+        ),
         (
             "date",
             Arc::new(Date32Array::from(vec![Some(-719_162), Some(2_932_896), Some(-1), None])),

@@ -130,12 +130,14 @@ impl Records {
 }
 
 fn batch(table: &TableSpec, columns: Vec<ArrayRef>) -> RecordBatch {
-    RecordBatch::try_new(Arc::clone(&table.schema), columns).expect("columns are in the table's order")
+    RecordBatch::try_new(Arc::clone(&table.schema), columns)
+        .expect("columns are in the table's order")
 }
 
 fn keys(table: &TableSpec, columns: Vec<ArrayRef>) -> RecordBatch {
     let fields = table.schema.fields()[..columns.len()].to_vec();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a key's columns come first")
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .expect("a key's columns come first")
 }
 
 fn column<'a, T: ArrowPrimitiveType>(rows: &'a RecordBatch, name: &str) -> &'a PrimitiveArray<T> {
