@@ -94,6 +94,7 @@ controller.listener.names=CONTROLLER
 log.dirs=$dir/data
 num.partitions=1
 log.retention.ms=-1
+log.cleaner.backoff.ms=200
 auto.create.topics.enable=false
 default.replication.factor=1
 offsets.topic.replication.factor=1
