@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The tests that can run on a real Apache Kafka and a real PostgreSQL, run there. Both are started
-# here, in a temporary folder, and stopped again whatever happens.
+# The tests that can run on a real Apache Kafka and a real PostgreSQL, run there, and those that
+# need them. Both are started here, in a temporary folder, and stopped again whatever happens; so are
+# the servers that a test starts for itself (tests/src/servers.rs), should it be killed.
 #
 #   scripts/test-real.sh [ARGUMENTS]    arguments go to the end-to-end tests: a part of a name, …
 #
@@ -28,8 +29,13 @@ finish() {
         tail -n 20 "$folder/kafka/server.log" >&2
     fi
     # No folder, no server: a server that did not start is stopped by whoever tried to start it.
-    [ ! -e "$folder/kafka/server.properties" ] || scripts/kafka.sh down "$folder/kafka" || code=1
-    [ ! -e "$folder/postgres/data" ] || scripts/postgres.sh down "$folder/postgres" || code=1
+    local server
+    for server in "$folder"/kafka*/server.properties; do
+        [ ! -e "$server" ] || scripts/kafka.sh down "${server%/*}" || code=1
+    done
+    for server in "$folder"/postgres*/data; do
+        [ ! -e "$server" ] || scripts/postgres.sh down "${server%/*}" || code=1
+    done
     rm -rf "$folder"
     exit "$code"
 }
@@ -51,6 +57,7 @@ chmod 755 "$folder"
 ARUS_TEST_POSTGRES_URL=$(scripts/postgres.sh up "$folder/postgres")
 ARUS_TEST_BROKERS=$(scripts/kafka.sh up "$folder/kafka")
 export ARUS_TEST_POSTGRES_URL ARUS_TEST_BROKERS
+export ARUS_TEST_KAFKA=$folder/kafka ARUS_TEST_POSTGRES=$folder/postgres ARUS_TEST_SERVERS=$folder
 echo "PostgreSQL at $ARUS_TEST_POSTGRES_URL, Kafka at $ARUS_TEST_BROKERS"
 
 cargo=${CARGO:-cargo}
@@ -58,4 +65,4 @@ cargo=${CARGO:-cargo}
 run "$cargo" test --workspace --test store -- --ignored --skip child_that
 run "$cargo" test --workspace --test retail_etl -- --ignored postgres
 echo "left out on real servers: ${skipped[*]}"
-run "$cargo" test --workspace --test end_to_end -- "${skipped[@]/#/--skip=}" "$@"
+run "$cargo" test --workspace --test end_to_end -- --include-ignored "${skipped[@]/#/--skip=}" "$@"

@@ -5,7 +5,9 @@
 //! - [`process`]: a program to be started, at work, ended;
 //! - [`judge`]: what must come of a log, worked out in plain Rust with nothing of `arus-window`;
 //! - [`rows`]: what did come of it, read from the database and from files;
-//! - [`bank`]: the judge of bank customers.
+//! - [`bank`]: the judge of bank customers;
+//! - [`servers`]: real servers, to be ended and started again;
+//! - [`proxy`]: a bad network.
 //!
 //! With `ARUS_TEST_BROKERS` set the tests use that Kafka, with `ARUS_TEST_POSTGRES_URL` that
 //! PostgreSQL, in place of the embedded pair; names of topics, tables and jobs are new in each run.
@@ -15,7 +17,9 @@ pub mod bank;
 mod check;
 pub mod judge;
 pub mod process;
+pub mod proxy;
 pub mod rows;
+pub mod servers;
 mod world;
 
 use std::time::Duration;
@@ -58,6 +62,11 @@ impl Draw {
             seed.map_or(20_240_101, |seed| seed.parse().expect("ARUS_TEST_SEED is a number"));
         println!("ARUS_TEST_SEED={seed}");
         Self(ChaCha8Rng::seed_from_u64(seed))
+    }
+
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.0.next_u64()
     }
 
     /// A moment from none to below `bound`.

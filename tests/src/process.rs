@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{LIMIT, wait_until};
 
 /// Variables that would change what a program does; a test says all it wants by flags.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 30] = [
     "ARUS_LOG",
     "ARUS_LOG_FORMAT",
     "ARUS_TOPIC",
@@ -22,9 +22,26 @@ const VARIABLES: [&str; 13] = [
     "BROKER_LISTEN",
     "BROKER_NODE_ID",
     "DATABASE_URL",
+    "DATABASE_URL_FILE",
     "KAFKA_BROKERS",
     "KAFKA_OPTIONS",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_PASSWORD",
+    "KAFKA_SASL_PASSWORD_FILE",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SECURITY_PROTOCOL",
+    "KAFKA_SSL_CA_LOCATION",
+    "KAFKA_SSL_CERTIFICATE_LOCATION",
+    "KAFKA_SSL_KEY_LOCATION",
+    "KAFKA_SSL_KEY_PASSWORD",
+    "KAFKA_SSL_KEY_PASSWORD_FILE",
     "METRICS_ADDR",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
     "RUST_BACKTRACE",
 ];
 

@@ -64,8 +64,10 @@ enum Storage {
 }
 
 /// Whose the broker is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Whose {
+    /// Somebody's at this address.
+    Theirs(String),
     /// The Kafka that the environment names, else the world's own.
     Any,
     /// The world's own.
@@ -80,6 +82,8 @@ pub struct WorldBuilder {
     name: &'static str,
     storage: Storage,
     whose: Whose,
+    database_url: Option<String>,
+    advertised: Option<String>,
 }
 
 impl WorldBuilder {
@@ -104,6 +108,27 @@ impl WorldBuilder {
         self
     }
 
+    /// The broker at this address, which the test has started.
+    #[must_use]
+    pub fn on_kafka(mut self, brokers: String) -> Self {
+        self.whose = Whose::Theirs(brokers);
+        self
+    }
+
+    /// The database at this address, which the test has started.
+    #[must_use]
+    pub fn on_database(mut self, url: String) -> Self {
+        self.database_url = Some(url);
+        self
+    }
+
+    /// The world's own broker tells clients this address.
+    #[must_use]
+    pub fn advertised_at(mut self, address: String) -> Self {
+        self.advertised = Some(address);
+        self
+    }
+
     /// Makes it.
     ///
     /// # Panics
@@ -113,11 +138,19 @@ impl WorldBuilder {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let folder = tempfile::tempdir().expect("there is room for a temporary folder");
         let named = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
+        // Topics of a Kafka that goes with the test need not be deleted.
+        let mut leaves_topics = false;
         let (broker, brokers) = match (self.whose, named("ARUS_TEST_BROKERS")) {
             (Whose::Nobodys, _) => (None, String::new()),
-            (Whose::Any, Some(brokers)) => (None, brokers),
+            (Whose::Theirs(brokers), _) => (None, brokers),
+            (Whose::Any, Some(brokers)) => {
+                leaves_topics = true;
+                (None, brokers)
+            }
             (Whose::Any | Whose::Own, _) => {
-                let (broker, address) = start_broker(folder.path(), self.storage, "127.0.0.1:0");
+                let told = self.advertised.as_deref();
+                let (broker, address) =
+                    start_broker(folder.path(), self.storage, "127.0.0.1:0", told);
                 (Some(broker), address)
             }
         };
@@ -126,12 +159,16 @@ impl WorldBuilder {
         let (process, ms) = (std::process::id(), SystemClock::new().wall_ms());
         let id = format!("t{ms}_{process}_{number}_{}", self.name);
         World {
-            database_url: named("ARUS_TEST_POSTGRES_URL").unwrap_or_else(file),
-            leaves_topics: broker.is_none() && !brokers.is_empty(),
+            database_url: self
+                .database_url
+                .or_else(|| named("ARUS_TEST_POSTGRES_URL"))
+                .unwrap_or_else(file),
+            leaves_topics,
             topic: id.replace('_', "-"),
             table: id,
             prefix: format!("t{ms}_{process}_{number}_"),
             storage: self.storage,
+            advertised: self.advertised,
             broker,
             brokers,
             folder,
@@ -140,8 +177,16 @@ impl WorldBuilder {
 }
 
 /// Starts a broker and waits until it serves; gives its address.
-fn start_broker(folder: &Path, storage: Storage, listen: &str) -> (Running, String) {
-    let program = Program::new("broker", folder).with("--listen", listen);
+fn start_broker(
+    folder: &Path,
+    storage: Storage,
+    listen: &str,
+    advertised: Option<&str>,
+) -> (Running, String) {
+    let mut program = Program::new("broker", folder).with("--listen", listen);
+    if let Some(address) = advertised {
+        program = program.with("--advertise", address);
+    }
     let program = match storage {
         Storage::Folder => program.with("--data", folder.join("broker").display()),
         Storage::Memory => program.switch("--memory"),
@@ -163,6 +208,7 @@ pub struct World {
     /// Whether its topics outlive it, on somebody else's Kafka.
     leaves_topics: bool,
     storage: Storage,
+    advertised: Option<String>,
     brokers: String,
     database_url: String,
     topic: String,
@@ -175,7 +221,13 @@ pub struct World {
 impl World {
     /// A world for the test of that name: lower-case letters and underscores.
     pub fn named(name: &'static str) -> WorldBuilder {
-        WorldBuilder { name, storage: Storage::Folder, whose: Whose::Any }
+        WorldBuilder {
+            name,
+            storage: Storage::Folder,
+            whose: Whose::Any,
+            database_url: None,
+            advertised: None,
+        }
     }
 
     /// A place in the world's folder.
@@ -363,7 +415,8 @@ impl World {
 
     /// Starts it again at the same address, on the same data.
     pub fn restart_broker(&mut self) {
-        let (broker, _) = start_broker(self.folder.path(), self.storage, &self.brokers);
+        let told = self.advertised.as_deref();
+        let (broker, _) = start_broker(self.folder.path(), self.storage, &self.brokers, told);
         self.broker = Some(broker);
     }
 

@@ -1,6 +1,6 @@
 //! What every program of the workspace shares at its edge: flag blocks for logs and metrics, the
-//! stop signal, the clock, durations and numbers as people write them, files that are whole or not
-//! there, and how a program ends.
+//! stop signal, the clock, durations and numbers as people write them, secrets, files that are whole
+//! or not there, and how a program ends.
 //!
 //! Flow of a `main`: parse the flags, [`logging::LogArgs::init`], [`metrics::MetricsArgs::serve`],
 //! [`shutdown::on_signals`], make one [`clock::SystemClock`], run, [`exit::report`].
@@ -15,6 +15,7 @@ pub mod files;
 pub mod logging;
 pub mod metrics;
 pub mod number;
+pub mod secret;
 pub mod shutdown;
 
 pub use error::Error;

@@ -42,6 +42,17 @@ pub enum Error {
         /// The server's words.
         reason: String,
     },
+    /// The server and we do not agree on TLS: its certificate did not pass, or ours.
+    #[error(
+        "{database} cannot be reached securely ({reason}): check sslmode, sslrootcert and the host \
+        name of the database URL, and sslcert and sslkey if the server asks for a certificate"
+    )]
+    Tls {
+        /// The database, as [`crate::Store::describe`] calls it.
+        database: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The SQLite file or its folder cannot be opened or made.
     #[error(
         "{database} cannot be opened ({reason}): check that the path is right and that its \

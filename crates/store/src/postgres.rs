@@ -64,6 +64,9 @@ impl Postgres {
         options: &PgConnectOptions,
         wait_for: Duration,
     ) -> Result<Self, sqlx::Error> {
+        // With sslmode=verify-ca sqlx asks for the program's choice, and panics where there is none
+        // and two to choose from. Another choice that was made before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut options = options.clone().disable_statement_logging();
         if options.get_application_name().is_none() {
             options = options.application_name("arus");

@@ -13,7 +13,7 @@ const KILLS: u32 = 26;
 
 /// The tables, the counts and the rejected topic must be what the judge says; gives that.
 #[track_caller]
-fn check(world: &World) -> Ledger {
+pub(crate) fn check(world: &World) -> Ledger {
     let expected = ledger(&world.records());
     world.check_bank(&expected);
     let rejected = world.records_of(".rejected");

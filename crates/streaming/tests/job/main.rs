@@ -1,5 +1,6 @@
 //! The job over a log in memory, with faults on request.
 
+mod clocks;
 mod restarts;
 mod sharing;
 mod support;

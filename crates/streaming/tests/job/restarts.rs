@@ -1,5 +1,5 @@
-//! Any number of threads, any batches, any restarts and kills: the same rows, each once, and the
-//! same rows set aside.
+//! Any number of threads, any batches, any restarts and kills, any jumps of the wall clock: the same
+//! rows, each once, and the same rows set aside.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,16 @@ pub(crate) struct Run {
     threads: usize,
     chunk: usize,
     step_ms: u64,
+    /// How wrong the wall clock is, ms. Never so far back that an event is ahead of it.
+    wrong_by_ms: Vec<i64>,
     fault: Option<Fault>,
+}
+
+impl Run {
+    /// One thread reads all that there is, and nothing goes wrong.
+    fn whole() -> Self {
+        Self { tenths: 10, threads: 1, chunk: 8192, step_ms: 0, wrong_by_ms: vec![0], fault: None }
+    }
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -49,8 +58,16 @@ fn plan() -> impl Strategy<Value = Plan> {
         1 => Just(Some(Fault::BeforeCommit)),
         1 => Just(Some(Fault::AfterCommit)),
     ];
-    let run = (1..10_usize, 1..5_usize, 1..500_usize, 0..400_u64, fault).prop_map(
-        |(tenths, threads, chunk, step_ms, fault)| Run { tenths, threads, chunk, step_ms, fault },
+    let jumps = proptest::collection::vec(-90_000_000_000..200_000_000_000_i64, 1..4);
+    let run = (1..10_usize, 1..5_usize, 1..500_usize, 0..400_u64, jumps, fault).prop_map(
+        |(tenths, threads, chunk, step_ms, wrong_by_ms, fault)| Run {
+            tenths,
+            threads,
+            chunk,
+            step_ms,
+            wrong_by_ms,
+            fault,
+        },
     );
     let runs = proptest::collection::vec(run, 0..6);
     let counts = proptest::collection::vec(0..600_usize, 1..4);
@@ -98,7 +115,7 @@ pub(crate) fn run(plan: &Plan, runs: &[Run]) -> Outcome {
     let aside = Arc::new(MemoryAside::default());
     let query = query(plan.window);
     let mut seen = vec![0; partitions.len()];
-    let last = Run { tenths: 10, threads: 2, chunk: 8192, step_ms: 0, fault: None };
+    let last = Run { tenths: 10, threads: 2, chunk: 8192, ..Run::whole() };
     let mut totals = None;
     for run in runs.iter().chain([&last]) {
         for (seen, records) in seen.iter_mut().zip(&partitions) {
@@ -115,7 +132,7 @@ pub(crate) fn run(plan: &Plan, runs: &[Run]) -> Outcome {
         options.threads = run.threads;
         options.drain = run.tenths == 10;
         table.lock().unwrap().fault = run.fault;
-        let clock = SteppingClock::new(run.step_ms);
+        let clock = SteppingClock::jumping(run.step_ms, run.wrong_by_ms.clone());
         let outcome = job(Arc::clone(&query), plan.mode, options, log, &table, &aside, clock).run();
         let killed = run.fault.is_some() && table.lock().unwrap().fault.is_none();
         match outcome {
@@ -150,7 +167,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn restarts_kills_and_threads_change_nothing(plan in plan()) {
+    fn restarts_kills_threads_and_clocks_change_nothing(plan in plan()) {
         let whole = run(&plan, &[]);
         let cut = run(&plan, &plan.runs);
         prop_assert_eq!(&cut.rows, &whole.rows);
@@ -166,7 +183,7 @@ proptest! {
 /// would be late for windows that one run over the whole log gives it to.
 #[test]
 fn a_partition_that_is_empty_at_the_first_run_loses_no_row() {
-    let first = Run { tenths: 8, threads: 1, chunk: 1, step_ms: 0, fault: None };
+    let first = Run { tenths: 8, chunk: 1, ..Run::whole() };
     let plan = Plan {
         seed: 1_051_544_078_790_288,
         counts: vec![63, 1],
@@ -179,7 +196,7 @@ fn a_partition_that_is_empty_at_the_first_run_loses_no_row() {
     assert_eq!(cut.rows, whole.rows);
 }
 
-fn simple_plan() -> Plan {
+pub(crate) fn simple_plan() -> Plan {
     Plan {
         seed: 7,
         counts: vec![500],

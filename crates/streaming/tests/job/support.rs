@@ -177,21 +177,33 @@ impl Aside for MemoryAside {
     }
 }
 
-/// A clock that goes on by a step each time it is asked, so that epochs come without waiting.
+/// What the wall clock shows when nobody has set it wrong: years after every event.
+pub(crate) const WALL_MS: i64 = 1_800_000_000_000;
+
+/// A clock that goes on by a step each time it is asked, so that epochs come without waiting. Its
+/// wall clock may jump.
 pub(crate) struct SteppingClock {
     now_ms: AtomicU64,
     step_ms: u64,
+    /// How wrong the wall clock is, ms: one after the other, and again from the beginning.
+    wrong_by_ms: Vec<i64>,
+    asked: AtomicU64,
 }
 
 impl SteppingClock {
     pub(crate) fn new(step_ms: u64) -> Self {
-        Self { now_ms: AtomicU64::new(0), step_ms }
+        Self::jumping(step_ms, vec![0])
+    }
+
+    pub(crate) fn jumping(step_ms: u64, wrong_by_ms: Vec<i64>) -> Self {
+        Self { now_ms: AtomicU64::new(0), step_ms, wrong_by_ms, asked: AtomicU64::new(0) }
     }
 }
 
 impl Clock for SteppingClock {
     fn wall_ms(&self) -> i64 {
-        1_800_000_000_000
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) as usize;
+        WALL_MS + self.wrong_by_ms[asked % self.wrong_by_ms.len()]
     }
 
     fn monotonic(&self) -> Duration {
