@@ -157,7 +157,7 @@ pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
 }
 
 /// Says nothing of its own: what goes wrong comes back as an error.
-struct Quiet;
+pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
