@@ -3,53 +3,19 @@
 
 use std::time::Duration;
 
-use arus_tests::bank::{self, Ledger, balances, ledger};
+use arus_tests::bank::{self, ledger};
 use arus_tests::{Draw, World};
 use rustix::process::Signal;
 
 /// Kills in a test.
 const KILLS: u32 = 26;
 
-/// The tables, the counts and the rejected topic must be what the judge says; gives that.
-#[track_caller]
-fn check(world: &World) -> Ledger {
-    let expected = ledger(&world.records());
-    check_tables(world, &expected);
-    let rejected = world.records_of(".rejected");
-    let mut places: Vec<_> = rejected
-        .iter()
-        .map(|record| {
-            let text = |name| String::from_utf8(record.header(name).unwrap().to_vec()).unwrap();
-            assert!(!text("arus.reason").is_empty());
-            (text("arus.partition"), text("arus.offset"))
-        })
-        .collect();
-    // After a kill a record may be there twice.
-    places.sort();
-    places.dedup();
-    assert_eq!(places.len() as u64, expected.unreadable);
-    expected
-}
-
-#[track_caller]
-fn check_tables(world: &World, expected: &Ledger) {
-    let found = world.bank_customers();
-    assert_eq!(found.len(), expected.customers.len());
-    for (found, expected) in found.iter().zip(expected.customers.values()) {
-        assert_eq!(found, expected);
-    }
-    for (table, column) in bank::GROUPINGS {
-        let expected = balances(expected.customers.values(), column);
-        assert_eq!(world.bank_balances(table, column), expected, "{table}");
-    }
-}
-
 #[test]
 fn the_tables_are_what_the_log_says() {
     let world = World::named("bank").start();
     let _ = world.bank_producer().run().well();
     let ended = world.bank_consumer().with("--trigger", "available-now").run().well();
-    let expected = check(&world);
+    let expected = world.check_bank();
     let summary = world.bank_summary();
     let tally = |name: &str| summary.tallies[name];
     assert_eq!(summary.run.read, world.acknowledged());
@@ -87,7 +53,7 @@ fn killed_at_random_moments_the_tables_are_exact() {
     let _ = producer.stopped_by(Signal::TERM).well();
     assert!(world.epoch() >= u64::from(KILLS / 3 * 2), "epochs came between the kills");
     let _ = world.bank_consumer().with("--trigger", "available-now").run().well();
-    let expected = check(&world);
+    let expected = world.check_bank();
     let summary = world.bank_summary();
     assert_eq!(summary.total.read, world.acknowledged());
     assert_eq!(summary.total.rejected, expected.unreadable);
@@ -99,14 +65,14 @@ fn from_the_beginning_the_same_tables_come_again() {
     let _ = world.bank_producer().run().well();
     let available = || world.bank_consumer().with("--trigger", "available-now");
     let _ = available().run().well();
-    let first = check(&world);
+    let first = world.check_bank();
     // Nothing new: nothing changes.
     let _ = available().run().well();
     assert_eq!(world.bank_summary().run.read, 0);
-    check_tables(&world, &first);
+    world.check_bank_tables(&first);
     let _ = available().switch("--from-beginning").run().well();
     assert_eq!(world.bank_summary().run.read, world.acknowledged());
-    check_tables(&world, &first);
+    world.check_bank_tables(&first);
 }
 
 #[test]

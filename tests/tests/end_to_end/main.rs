@@ -11,3 +11,4 @@ mod metrics;
 mod refusals;
 mod stops;
 mod totals;
+mod transactions;
