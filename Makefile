@@ -76,6 +76,13 @@ test-data: build ## Run the tests on the real invoices, if ../shared/data is the
 test-real: build ## Run the tests on a real Kafka and PostgreSQL, started for them (ARGS="a name")
 	@CARGO="$(CARGO)" scripts/test-real.sh $(ARGS)
 
+MINUTES ?= 20
+
+.PHONY: soak
+soak: build ## Run everything on real servers for MINUTES=20, with kills, and check all of it
+	@$(CARGO) build --workspace --example soak
+	@ARUS_TEST_SEED=$${ARUS_TEST_SEED:-$$(date +%s)} scripts/real-servers.sh $(BIN)/examples/soak $(MINUTES)
+
 .PHONY: test-airflow
 test-airflow: build ## Run the DAG in a real Airflow from PyPI (some minutes the first time)
 	@RETAIL_ETL=$(BIN)/retail-etl scripts/test-airflow.sh

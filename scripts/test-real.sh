@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The tests that can run on a real Apache Kafka and a real PostgreSQL, run there, and those that
-# need them. Both are started here, in a temporary folder, and stopped again whatever happens; so are
-# the servers that a test starts for itself (tests/src/servers.rs), should it be killed.
+# need them (marked as ignored). Both are started for them and stopped again whatever happens.
 #
 #   scripts/test-real.sh [ARGUMENTS]    arguments go to the end-to-end tests: a part of a name, …
 #
@@ -19,46 +18,21 @@ skipped=(
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-folder=$(mktemp -d "${TMPDIR:-/tmp}/arus-real-XXXXXX")
+# Called again by the script that starts the servers and stops them.
+[ "${1:-}" = --beside-servers ] || exec scripts/real-servers.sh scripts/test-real.sh --beside-servers "$@"
+shift
 
-finish() {
-    local code=$?
-    trap - EXIT INT TERM
-    if [ "$code" != 0 ] && [ -e "$folder/kafka/server.log" ]; then
-        echo "---- the end of Kafka's log" >&2
-        tail -n 20 "$folder/kafka/server.log" >&2
-    fi
-    # No folder, no server: a server that did not start is stopped by whoever tried to start it.
-    local server
-    for server in "$folder"/kafka*/server.properties; do
-        [ ! -e "$server" ] || scripts/kafka.sh down "${server%/*}" || code=1
-    done
-    for server in "$folder"/postgres*/data; do
-        [ ! -e "$server" ] || scripts/postgres.sh down "${server%/*}" || code=1
-    done
-    rm -rf "$folder"
-    exit "$code"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 
 # Runs tests, and fails also when the names have changed and none is left to run.
 run() {
-    "$@" 2>&1 | tee "$folder/said"
-    grep -qE '^test result: ok\. [1-9]' "$folder/said" || {
+    "$@" 2>&1 | tee "$said"
+    grep -qE '^test result: ok\. [1-9]' "$said" || {
         echo "test-real.sh: no test ran: $*" >&2
         exit 1
     }
 }
-
-# PostgreSQL's own user must be able to enter the folder.
-chmod 755 "$folder"
-ARUS_TEST_POSTGRES_URL=$(scripts/postgres.sh up "$folder/postgres")
-ARUS_TEST_BROKERS=$(scripts/kafka.sh up "$folder/kafka")
-export ARUS_TEST_POSTGRES_URL ARUS_TEST_BROKERS
-export ARUS_TEST_KAFKA=$folder/kafka ARUS_TEST_POSTGRES=$folder/postgres ARUS_TEST_SERVERS=$folder
-echo "PostgreSQL at $ARUS_TEST_POSTGRES_URL, Kafka at $ARUS_TEST_BROKERS"
 
 cargo=${CARGO:-cargo}
 # The child is a part of another test, which starts it.

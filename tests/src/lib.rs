@@ -7,7 +7,9 @@
 //! - [`rows`]: what did come of it, read from the database and from files;
 //! - [`bank`]: the judge of bank customers;
 //! - [`servers`]: real servers, to be ended and started again;
-//! - [`proxy`]: a bad network.
+//! - [`proxy`]: a bad network;
+//! - [`etl`]: the batch job's months and runs, checked;
+//! - [`memory`]: whether programs at work grow.
 //!
 //! With `ARUS_TEST_BROKERS` set the tests use that Kafka, with `ARUS_TEST_POSTGRES_URL` that
 //! PostgreSQL, in place of the embedded pair; names of topics, tables and jobs are new in each run.
@@ -15,7 +17,9 @@
 
 pub mod bank;
 mod check;
+pub mod etl;
 pub mod judge;
+pub mod memory;
 pub mod process;
 pub mod proxy;
 pub mod rows;
@@ -37,14 +41,27 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// When `limit` has passed.
-pub fn wait_until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_until<T>(what: &str, limit: Duration, look: impl FnMut() -> Option<T>) -> T {
+    wait_closely(what, limit, Duration::from_millis(20), look)
+}
+
+/// The same with looks so far apart.
+///
+/// # Panics
+/// When `limit` has passed.
+pub fn wait_closely<T>(
+    what: &str,
+    limit: Duration,
+    pause: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     let clock = SystemClock::new();
     loop {
         if let Some(seen) = look() {
             return seen;
         }
         assert!(clock.monotonic() < limit, "waited {limit:?} for {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(pause);
     }
 }
 
@@ -69,9 +86,14 @@ impl Draw {
         self.0.next_u64()
     }
 
+    /// A number from 0 to below `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0.next_u64() % bound.max(1)
+    }
+
     /// A moment from none to below `bound`.
     pub fn moment(&mut self, bound: Duration) -> Duration {
         let bound_us = bound.as_micros() as u64;
-        Duration::from_micros(self.0.next_u64() % bound_us.max(1))
+        Duration::from_micros(self.below(bound_us))
     }
 }

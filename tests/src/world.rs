@@ -366,7 +366,12 @@ impl World {
 
     /// The last epoch in the folder of checkpoints; 0 for none.
     pub fn epoch(&self) -> u64 {
-        let Ok(entries) = fs::read_dir(self.path("checkpoint")) else { return 0 };
+        self.epoch_in("checkpoint")
+    }
+
+    /// The same for a folder of that name.
+    pub fn epoch_in(&self, folder: &str) -> u64 {
+        let Ok(entries) = fs::read_dir(self.path(folder)) else { return 0 };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let epoch = |name: String| {
             name.strip_prefix("epoch-")?.strip_suffix(".checkpoint")?.parse::<u64>().ok()
@@ -431,6 +436,12 @@ impl World {
         read_topic(&self.kafka(), &topic).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The rows that its Kafka sink left on the topic `.out`, as a reader of committed records sees
+    /// them, by window and group.
+    pub fn topic_rows(&self, group_by: &[&str]) -> Vec<Row> {
+        rows::of_records(&self.records_of(".out"), group_by)
+    }
+
     /// The rows in the job's table.
     pub fn rows(&self, group_by: &[&str]) -> Vec<Row> {
         self.rows_in(&self.table, group_by)
@@ -464,7 +475,7 @@ impl Drop for World {
         if std::thread::panicking() {
             tell_logs(self.folder.path());
         } else if self.leaves_topics {
-            for suffix in ["", ".late", ".rejected"] {
+            for suffix in ["", ".late", ".rejected", ".out"] {
                 // Left-overs in a test server harm nobody: their names do not come again.
                 let _ = delete_topic(&self.kafka(), &format!("{}{suffix}", self.topic));
             }

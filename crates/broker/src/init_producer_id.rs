@@ -20,10 +20,12 @@ impl Service<(), InitProducerIdRequest> for InitProducerId {
         request: InitProducerIdRequest,
     ) -> Result<InitProducerIdResponse, Error> {
         if request.transactional_id.is_some() {
-            // The one code that clients take as final instead of trying again and again.
+            // A code that clients take as final instead of trying again and again, and that Kafka
+            // does not give to a transactional producer: ours can tell "no transactions" from "not
+            // allowed" by it.
             return Ok(InitProducerIdResponse::default()
                 .throttle_time_ms(0)
-                .error_code(ErrorCode::TransactionalIdAuthorizationFailed.into())
+                .error_code(ErrorCode::ClusterAuthorizationFailed.into())
                 .producer_id(-1)
                 .producer_epoch(-1));
         }

@@ -161,7 +161,7 @@ pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
 
 /// Says nothing of its own: what goes wrong comes back as an error.
 #[derive(Default)]
-struct Quiet(Refusals);
+pub(crate) struct Quiet(Refusals);
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -130,6 +130,23 @@ pub enum Error {
         /// How long there was no room.
         waited: Duration,
     },
+    /// A transaction could not be begun, written or ended.
+    #[error("cannot {action} under the transactional id \"{id}\": {reason}")]
+    Transaction {
+        /// What was to be done, such as "commit a transaction".
+        action: &'static str,
+        /// The id.
+        id: String,
+        /// librdkafka's word.
+        reason: String,
+    },
+    /// Another process has begun to write under the transactional id, and the broker takes nothing
+    /// from this one any more.
+    #[error("another process writes under the transactional id \"{id}\" now")]
+    Fenced {
+        /// The id.
+        id: String,
+    },
     /// Records were given up, after all retries.
     #[error("{failed} of {sent} records were not delivered: {reason}")]
     Delivery {

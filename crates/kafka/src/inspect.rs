@@ -87,6 +87,10 @@ fn consumer(args: &KafkaArgs) -> Result<BaseConsumer, KafkaError> {
     ] {
         config.set(key, value);
     }
+    // As every program of ours reads, unless somebody wants to see what was not committed.
+    if config.get("isolation.level").is_none() {
+        config.set("isolation.level", "read_committed");
+    }
     config.create()
 }
 

@@ -6,6 +6,7 @@
 //! - [`producer`]: sending, with every delivery counted;
 //! - [`load`]: the loop of a program that makes records up at a rate, on a [`pacer`];
 //! - [`source`]: reading, partition by partition, without copies;
+//! - [`transactions`]: records and a group's offsets, both or neither;
 //! - [`inspect`]: a look into a topic, for tests and tools.
 //!
 //! There is no SQL here and no domain knowledge. Everything blocks; nothing needs an async runtime.
@@ -22,6 +23,7 @@ pub mod producer;
 mod refusal;
 mod security;
 pub mod source;
+pub mod transactions;
 
 pub use error::Error;
 pub use options::{KafkaArgs, KafkaOption, KafkaOptions};

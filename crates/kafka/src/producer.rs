@@ -103,6 +103,27 @@ impl CountedProducer {
         args: &KafkaArgs,
         delivery_timeout: Duration,
     ) -> Result<Self, Error> {
+        Self::configured(args, delivery_timeout, &[])
+    }
+
+    /// A producer that writes in transactions under this id, each of which the broker gives up after
+    /// `timeout`, and with it every record that it has not acknowledged.
+    pub(crate) fn transactional(
+        args: &KafkaArgs,
+        id: &str,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let timeout_ms = timeout.as_millis().to_string();
+        let own = [("transactional.id", id), ("transaction.timeout.ms", timeout_ms.as_str())];
+        Self::configured(args, timeout, &own)
+    }
+
+    /// `own` are options that go before the user's.
+    fn configured(
+        args: &KafkaArgs,
+        delivery_timeout: Duration,
+        own: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         args.check()?;
         let user = args.client_config();
         let mut config = user.clone();
@@ -129,12 +150,15 @@ impl CountedProducer {
         }
         // Not for the user to choose: without an answer for each record there is nothing to count.
         config.set("delivery.report.only.error", "false");
+        for (key, value) in own {
+            config.set(*key, *value);
+        }
         let delivery_timeout = ["message.timeout.ms", "delivery.timeout.ms"]
             .iter()
             .find_map(|key| user.get(key)?.parse().ok())
             .map_or(delivery_timeout, Duration::from_millis);
         let producer = config
-            .create_with_context(Tally::default())
+            .create_with_context(Tally { answers_tell: !own.is_empty(), ..Tally::default() })
             .map_err(|error| crate::options::cannot_make(&error))?;
         Ok(Self { producer, sent: AtomicU64::new(0), delivery_timeout })
     }
@@ -215,6 +239,11 @@ impl CountedProducer {
         self.counts()
     }
 
+    /// librdkafka's own, for what only transactions need.
+    pub(crate) fn client(&self) -> &impl Producer<Tally> {
+        &self.producer
+    }
+
     /// How long a record may wait for its acknowledgement.
     pub fn delivery_timeout(&self) -> Duration {
         self.delivery_timeout
@@ -239,19 +268,24 @@ fn headers(headers: &[(&str, &[u8])]) -> OwnedHeaders {
 
 /// Counts the answers.
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     first_error: OnceLock<String>,
     /// Said already that the broker is away; reset by the next acknowledgement.
     away: AtomicBool,
+    /// What ends the client is told by the answer to each request too, as in transactions: whoever
+    /// asks decides whether it is worth a word.
+    answers_tell: bool,
 }
 
 impl ClientContext for Tally {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // Lost connections are told by `error`, once; the rest is for those who look for it.
         match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical
+                if !self.answers_tell =>
+            {
                 tracing::warn!(target: "librdkafka", facility, "{message}");
             }
             _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
@@ -263,7 +297,7 @@ impl ClientContext for Tally {
         let away = code == Some(RDKafkaErrorCode::AllBrokersDown);
         if away && !self.away.swap(true, Ordering::Relaxed) {
             tracing::warn!(reason, "the broker is away, waiting for it");
-        } else if code == Some(RDKafkaErrorCode::Fatal) {
+        } else if code == Some(RDKafkaErrorCode::Fatal) && !self.answers_tell {
             tracing::error!(reason, "the producer cannot go on");
         } else {
             tracing::debug!(target: "librdkafka", %error, reason, "producer error");

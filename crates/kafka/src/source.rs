@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arus_runtime::clock::{Clock, SystemClock};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
@@ -27,6 +28,8 @@ const QUEUED_KILOBYTES: usize = 65_536;
 
 /// How long one request to the broker may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one wait for a record is, while a request is under way.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// One record, as it lies in the client's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +107,9 @@ impl Source {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
+            // Records of a transaction that was not committed are none. The end of a partition is then
+            // the last stable offset: all before it is decided.
+            .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "error");
         for (key, value) in [
             // A broker has one fetch of a client at a time. One that waits for records at the end of
@@ -202,6 +208,36 @@ impl Source {
             .fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)
             .map_err(|source| self.failed("ask for the offsets of", source))?;
         Ok(Bounds { low, high })
+    }
+
+    /// Whether there is a record from `from` on and before `to`, which is not beyond the end. Offsets
+    /// that hold none are the markers of transactions, records of those that were not committed,
+    /// and what a compaction removed.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn has_records(&self, partition: i32, from: i64, to: i64) -> Result<bool, Error> {
+        if from >= to {
+            return Ok(false);
+        }
+        let consumer = make_consumer(&self.config, &self.topic)?;
+        let list = self.offsets(&BTreeMap::from([(partition, from)]))?;
+        consumer.assign(&list).map_err(|source| self.failed("read from", source))?;
+        let clock = SystemClock::new();
+        loop {
+            match consumer.poll(PAUSE) {
+                Some(Ok(record)) => return Ok(record.offset() < to),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
+                Some(Err(error)) if is_fatal(&error) || clock.monotonic() >= REQUEST_TIMEOUT => {
+                    return Err(self.failed("read from", error));
+                }
+                None if clock.monotonic() >= REQUEST_TIMEOUT => {
+                    let code = RDKafkaErrorCode::OperationTimedOut;
+                    return Err(self.failed("read from", KafkaError::MessageConsumption(code)));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The offsets that the group has committed, of the partitions that have one.

@@ -38,8 +38,8 @@ const DEFAULTS: Defaults = Defaults {
 /// cannot be read on the rejected topic, and always: read = counted + late + rejected.
 ///
 /// Progress is kept in a folder of checkpoints. Started again after a stop or a kill at any moment,
-/// the job goes on where it stood; the rows in a database or in files are then the same as without
-/// the kill.
+/// the job goes on where it stood; the rows in a database, in files, and on a topic of a broker with
+/// transactions are then the same as without the kill.
 #[derive(Parser)]
 #[command(version, max_term_width = 100, after_long_help = include_str!("after_help.txt"))]
 struct Args {

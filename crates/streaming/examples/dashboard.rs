@@ -128,7 +128,7 @@ fn main() -> Result<(), arus_streaming::Error> {
         let now = progress(epoch, &clock, started_ms, totals);
         while closed_until + WINDOW_MS <= now.watermark_ms.unwrap_or(0) {
             let closed = rows(&[closed_until], now.wall_ms);
-            sink.commit(EpochOutput { epoch, tables: &[TableRows::new(closed.clone())] })?;
+            sink.commit(EpochOutput::new(epoch, &[TableRows::new(closed.clone())]))?;
             closed_until += WINDOW_MS;
         }
         watcher.progress(&now);

@@ -81,6 +81,14 @@ pub struct Checkpoint {
     pub output: Vec<TableRows>,
 }
 
+impl Checkpoint {
+    /// The partitions' numbers, and the offsets that are read next there.
+    pub fn next_offsets(&self) -> Vec<(i32, i64)> {
+        let positions = self.partitions.iter().map(|partition| partition.position);
+        positions.map(|position| (position.partition, position.next_offset)).collect()
+    }
+}
+
 /// What a restart goes on from.
 #[derive(Debug)]
 pub struct Restored {

@@ -178,11 +178,9 @@ impl<O: Operator> Run<O> {
             let end = if job.options.drain { job.log.bounds(partition)?.high } else { i64::MIN };
             let mut lane = lane.lock().unwrap();
             lane.stop_at = Some(end.min(lane.stop_at.unwrap_or(i64::MAX)).max(lane.next_offset));
-            // The client met the end of the partition some time ago; was it this end?
-            let same_end = self.watch.of(partition).is_some_and(|sighting| {
-                sighting.end_offset == end && sighting.is_met_at(lane.at_end_ms)
-            });
-            if !same_end {
+            // The client met the end of the partition some time ago; was it this end? The client will
+            // not say so again, if what lies between holds no record.
+            if lane.at_end_ms.is_some() && job.log.has_records(partition, lane.next_offset, end)? {
                 lane.at_end_ms = None;
             }
         }
@@ -379,11 +377,8 @@ impl<O: Operator> Run<O> {
         self.closed_windows += made.closed_windows as u64;
         self.open_windows = made.open_windows;
         self.taken = job.watchers.iter().any(|w| w.wants_open_rows()).then_some(cut.taken);
-        // Lag tools only; a restart goes by what was committed above.
-        let answers = self.watch.answered_ms();
-        let wait = last && answers.is_some_and(|ms| self.shared.monotonic_ms() - ms < 3_000);
-        if let Err(error) = job.log.commit(&next_offsets, wait) {
-            tracing::warn!(%error, "offsets not committed to the consumer group");
+        if !job.sinks.iter().any(|sink| sink.commits_offsets()) {
+            self.tell_group(job, next_offsets, last);
         }
         let wall_ms = job.clock.wall_ms();
         let latency = metrics::histogram!("arus_end_to_end_latency_seconds");
@@ -391,6 +386,15 @@ impl<O: Operator> Run<O> {
             latency.record(wall_ms.saturating_sub(newest_ms).max(0) as f64 / 1000.0);
         }
         Ok(true)
+    }
+
+    /// For lag tools only; a restart goes by the checkpoint.
+    fn tell_group(&self, job: &Job<O>, next_offsets: BTreeMap<i32, i64>, last: bool) {
+        let answers = self.watch.answered_ms();
+        let wait = last && answers.is_some_and(|ms| self.shared.monotonic_ms() - ms < 3_000);
+        if let Err(error) = job.log.commit(&next_offsets, wait) {
+            tracing::warn!(%error, "offsets not committed to the consumer group");
+        }
     }
 
     /// How things stand now.
@@ -408,7 +412,12 @@ impl<O: Operator> Run<O> {
             .map(|lane| PartitionProgress {
                 partition: lane.partition,
                 next_offset: lane.next_offset,
-                end_offset: self.watch.of(lane.partition).map(|sighting| sighting.end_offset),
+                end_offset: self.watch.of(lane.partition).map(|sighting| {
+                    match sighting.nothing_left(lane.at_end_ms) {
+                        true => sighting.end_offset.min(lane.next_offset),
+                        false => sighting.end_offset,
+                    }
+                }),
                 watermark_ms: lane.state.watermark_ms(),
                 idle: self.is_idle(job, lane),
             })

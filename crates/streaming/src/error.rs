@@ -50,6 +50,15 @@ pub enum Error {
         /// What was to be written.
         epoch: u64,
     },
+    /// Another instance has taken the sink over.
+    #[error(
+        "another instance of this job runs and has taken over {sink}: this one wrote nothing since and \
+         ends; let one run at a time, or give each its own --job, --table and --checkpoint"
+    )]
+    AnotherInstance {
+        /// The sink's name.
+        sink: String,
+    },
     /// Late or rejected records that the broker did not take.
     #[error("{unacknowledged} records for {topics} were not taken by the broker: {reason}")]
     NotKept {

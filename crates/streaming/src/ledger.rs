@@ -157,8 +157,10 @@ impl<O: Operator> Ledger<O> for Alone {
         self.folder.write(&checkpoint)?;
         // Sinks that can tell come last: once they have the epoch, so have the others.
         hands.sinks.sort_by_key(|sink| sink.guarantee() == Guarantee::ExactlyOnce);
+        let next_offsets = checkpoint.next_offsets();
+        let output = EpochOutput { epoch, tables: &checkpoint.output, next_offsets: &next_offsets };
         for sink in hands.sinks {
-            sink.commit(EpochOutput { epoch, tables: &checkpoint.output })?;
+            sink.commit(output)?;
         }
         note_delivered(&self.folder, epoch)?;
         // The epoch before stays for the case that this one's file is damaged.

@@ -132,9 +132,10 @@ pub struct OutputArgs {
     #[arg(long, value_enum, default_value_t = ModeArg::Append)]
     pub output_mode: ModeArg,
 
-    /// Where rows go, by commas. database, csv and parquet are exactly-once: no row is lost or
-    /// doubled by a kill. console and kafka are at-least-once: the rows of the last epoch may come
-    /// again after a kill.
+    /// Where rows go, by commas. database, csv, parquet and kafka are exactly-once: no row is lost or
+    /// doubled by a kill (kafka: for readers with isolation.level=read_committed, if the broker has
+    /// transactions). console is at-least-once: the rows of the last epoch may come again after a
+    /// kill.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "console,database")]
     pub sink: Vec<SinkArg>,
 
@@ -163,7 +164,7 @@ pub struct OutputArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Running")]
 pub struct RunArgs {
-    /// The job's name: its consumer group, and the owner of its epochs in the database.
+    /// The job's name: its consumer group, and (after "arus.") its transactional id.
     #[arg(long)]
     pub job: String,
 

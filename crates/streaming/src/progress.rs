@@ -54,7 +54,8 @@ pub struct PartitionProgress {
     pub partition: i32,
     /// The offset that is read next.
     pub next_offset: i64,
-    /// The offset after the last record in the broker, when known.
+    /// The offset after the last record in the broker, when known; behind it there may be offsets that
+    /// hold no record.
     pub end_offset: Option<i64>,
     /// The partition's watermark, ms since the epoch; `None` before its first row.
     pub watermark_ms: Option<i64>,

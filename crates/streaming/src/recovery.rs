@@ -34,6 +34,7 @@ pub(crate) fn recover(
     }
     let mut lacking = Vec::new();
     for (at, sink) in sinks.iter_mut().enumerate() {
+        sink.take_over(epoch)?;
         if sink.guarantee() == Guarantee::ExactlyOnce {
             let held = sink.last_epoch()?.unwrap_or(0);
             if held + 1 == epoch {
@@ -44,13 +45,15 @@ pub(crate) fn recover(
         }
     }
     let Some(checkpoint) = checkpoint else { return Ok(None) };
+    let next_offsets = checkpoint.next_offsets();
+    let output = EpochOutput { epoch, tables: &checkpoint.output, next_offsets: &next_offsets };
     // Sinks that cannot tell get the epoch again unless it is known that they had it.
     if !lacking.is_empty() || delivered(folder) != Some(epoch) {
         let telling = |sink: &dyn Sink| sink.guarantee() == Guarantee::ExactlyOnce;
         for (at, sink) in sinks.iter_mut().enumerate() {
             if lacking.contains(&at) || !telling(&**sink) {
                 tracing::info!(epoch, sink = sink.name(), "writing the epoch that was cut off");
-                sink.commit(EpochOutput { epoch, tables: &checkpoint.output })?;
+                sink.commit(output)?;
             }
         }
         note_delivered(folder, epoch)?;

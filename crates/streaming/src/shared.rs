@@ -440,7 +440,7 @@ impl<O: Operator> Ledger<O> for Shared {
                 self.held.insert(partition, held);
             }
             for sink in hands.sinks {
-                sink.commit(EpochOutput { epoch, tables: &made.tables })?;
+                sink.commit(EpochOutput::new(epoch, &made.tables))?;
             }
             let (closed_windows, open_windows) = (made.closed_windows, made.open_windows);
             return Ok(Some(Made { epoch, closed_windows, open_windows }));

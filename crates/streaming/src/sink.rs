@@ -33,9 +33,16 @@ pub struct EpochOutput<'a> {
     pub epoch: u64,
     /// The rows of each output table; there may be none (the epoch's number is still to be kept).
     pub tables: &'a [TableRows],
+    /// The partitions' numbers, and the offsets that are read next there.
+    pub next_offsets: &'a [(i32, i64)],
 }
 
 impl<'a> EpochOutput<'a> {
+    /// For a sink that has no use for offsets.
+    pub fn new(epoch: u64, tables: &'a [TableRows]) -> Self {
+        Self { epoch, tables, next_offsets: &[] }
+    }
+
     /// The rows of the first table, for a sink that has one.
     pub fn rows(&self) -> &'a RecordBatch {
         &self.tables[0].rows
@@ -57,11 +64,28 @@ pub trait Sink: Send {
     /// What to call it in messages: `database`, `csv file purchase_windows.csv`, …
     fn name(&self) -> String;
 
-    /// What it promises.
+    /// What it promises. May turn out to be less at [`Sink::take_over`].
     fn guarantee(&self) -> Guarantee;
 
-    /// The last epoch whose rows are durable here; `None` before the first. Asked once, at the
-    /// start, of [`Guarantee::ExactlyOnce`] sinks. Whatever a killed process left half-done is
+    /// Whether [`Sink::commit`] also tells the consumer group how far the job is.
+    fn commits_offsets(&self) -> bool {
+        false
+    }
+
+    /// From now on this process writes here, and no other that did before. Called at the start, and
+    /// when the job begins anew to read; `checkpoint` is the epoch that the job stands at. A sink that
+    /// sees by it that the job does not belong to what is here leaves the others alone: the job will be
+    /// refused. Most sinks find out at each commit whether another process writes here.
+    ///
+    /// # Errors
+    /// When the place cannot be had.
+    fn take_over(&mut self, checkpoint: u64) -> Result<(), Error> {
+        let _ = checkpoint;
+        Ok(())
+    }
+
+    /// The last epoch whose rows are durable here; `None` before the first. Asked after
+    /// [`Sink::take_over`], of [`Guarantee::ExactlyOnce`] sinks. Whatever a killed process left half-done is
     /// undone or ignored by this call.
     ///
     /// # Errors

@@ -47,6 +47,12 @@ pub trait Log: Send + Sync {
     /// When the log cannot be asked.
     fn bounds(&self, partition: i32) -> Result<Bounds, Error>;
 
+    /// Whether there is a record from `from` on and before `to`; a log may have offsets without one.
+    ///
+    /// # Errors
+    /// When the log cannot be asked.
+    fn has_records(&self, partition: i32, from: i64, to: i64) -> Result<bool, Error>;
+
     /// What the job's consumer group has committed.
     ///
     /// # Errors
@@ -107,6 +113,10 @@ impl Log for KafkaSource {
 
     fn bounds(&self, partition: i32) -> Result<Bounds, Error> {
         Ok(self.bounds(partition)?)
+    }
+
+    fn has_records(&self, partition: i32, from: i64, to: i64) -> Result<bool, Error> {
+        Ok(self.has_records(partition, from, to)?)
     }
 
     fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {

@@ -129,6 +129,14 @@ impl Watch {
 }
 
 impl Sighting {
+    /// Whether all records before this end have been read, although the last offsets held none: the
+    /// client met it, and it has been there for some looks since.
+    pub(crate) fn nothing_left(&self, at_end_ms: Option<i64>) -> bool {
+        /// Longer than a record is under way.
+        const SETTLED_MS: i64 = 2_000;
+        self.is_met_at(at_end_ms) && self.seen_ms - self.unchanged_since_ms >= SETTLED_MS
+    }
+
     /// Whether the client met this end and not an earlier one: since the end was last seen to be
     /// another.
     pub(crate) fn is_met_at(&self, at_end_ms: Option<i64>) -> bool {
@@ -215,6 +223,9 @@ mod tests {
         assert_eq!(watch.of(0), Some(changed));
         // The client met an end before and after: only the later one can be this.
         assert!(!changed.is_met_at(Some(1_500)) && changed.is_met_at(Some(2_500)));
+        // Nor is it sure yet that all before it has been read.
+        assert!(!changed.nothing_left(Some(2_500)));
+        assert!(Sighting { seen_ms: 5_000, ..changed }.nothing_left(Some(2_500)));
         assert_eq!(watch.of(1), None);
         assert_eq!(watch.answered_ms(), Some(3_000));
     }

@@ -16,7 +16,7 @@ use crate::sink::console::ConsoleSink;
 use crate::sink::csv::CsvSink;
 use crate::sink::dashboard::{Dashboard, DashboardOptions};
 use crate::sink::database::{DatabaseSink, OutputTables};
-use crate::sink::kafka::KafkaSink;
+use crate::sink::kafka::{KafkaPlace, KafkaSink};
 use crate::sink::parquet::ParquetSink;
 use crate::sink::{OutputTable, Sink};
 use crate::windows::Windows;
@@ -110,8 +110,14 @@ fn sinks(
             }
             SinkArg::Kafka => {
                 let table = OutputTable { name: args.output_topic(), ..table.clone() };
-                let patience = args.run.broker_timeout;
-                Box::new(KafkaSink::new(&args.kafka, partitions, table, patience)?)
+                let place = KafkaPlace {
+                    kafka: &args.kafka,
+                    partitions,
+                    job: &args.run.job,
+                    source: &args.input.topic,
+                    patience: args.run.broker_timeout,
+                };
+                Box::new(KafkaSink::new(place, table)?)
             }
             SinkArg::Csv => Box::new(CsvSink::new(&args.output.output_dir, table.clone())?),
             SinkArg::Parquet => Box::new(ParquetSink::new(&args.output.output_dir, table.clone())?),

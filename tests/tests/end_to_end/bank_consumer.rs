@@ -4,40 +4,19 @@
 use std::time::Duration;
 
 use arus_kafka::admin::{TopicSpec, ensure_topic};
-use arus_tests::bank::{self, Ledger, ledger};
+use arus_tests::bank::{self, ledger};
 use arus_tests::{Draw, LIMIT, World, wait_until};
 use rustix::process::Signal;
 
 /// Kills in a test.
 const KILLS: u32 = 26;
 
-/// The tables, the counts and the rejected topic must be what the judge says; gives that.
-#[track_caller]
-pub(crate) fn check(world: &World) -> Ledger {
-    let expected = ledger(&world.records());
-    world.check_bank(&expected);
-    let rejected = world.records_of(".rejected");
-    let mut places: Vec<_> = rejected
-        .iter()
-        .map(|record| {
-            let text = |name| String::from_utf8(record.header(name).unwrap().to_vec()).unwrap();
-            assert!(!text("arus.reason").is_empty());
-            (text("arus.partition"), text("arus.offset"))
-        })
-        .collect();
-    // After a kill a record may be there twice.
-    places.sort();
-    places.dedup();
-    assert_eq!(places.len() as u64, expected.unreadable);
-    expected
-}
-
 #[test]
 fn the_tables_are_what_the_log_says() {
     let world = World::named("bank").start();
     let _ = world.bank_producer().run().well();
     let ended = world.bank_consumer().with("--trigger", "available-now").run().well();
-    let expected = check(&world);
+    let expected = world.check_bank();
     let summary = world.bank_summary();
     let tally = |name: &str| summary.tallies[name];
     assert_eq!(summary.run.read, world.acknowledged());
@@ -75,7 +54,7 @@ fn killed_at_random_moments_the_tables_are_exact() {
     let _ = producer.stopped_by(Signal::TERM).well();
     assert!(world.epoch() >= u64::from(KILLS / 3 * 2), "epochs came between the kills");
     let _ = world.bank_consumer().with("--trigger", "available-now").run().well();
-    let expected = check(&world);
+    let expected = world.check_bank();
     let summary = world.bank_summary();
     assert_eq!(summary.total.read, world.acknowledged());
     assert_eq!(summary.total.rejected, expected.unreadable);
@@ -87,14 +66,14 @@ fn from_the_beginning_the_same_tables_come_again() {
     let _ = world.bank_producer().run().well();
     let available = || world.bank_consumer().with("--trigger", "available-now");
     let _ = available().run().well();
-    let first = check(&world);
+    let first = world.check_bank();
     // Nothing new: nothing changes.
     let _ = available().run().well();
     assert_eq!(world.bank_summary().run.read, 0);
-    world.check_bank(&first);
+    world.check_bank_tables(&first);
     let _ = available().switch("--from-beginning").run().well();
     assert_eq!(world.bank_summary().run.read, world.acknowledged());
-    world.check_bank(&first);
+    world.check_bank_tables(&first);
 }
 
 /// Kafka keeps the last record of a key: history that is gone changes nothing, neither for a
@@ -130,7 +109,7 @@ fn a_compacted_topic_gives_the_same_tables() {
         produce(topic, "2024-01-01T00:00:00Z", 7);
     }
     let _ = consumer(&compacted).run().well();
-    world.check_bank(&ledger(&world.records()));
+    world.check_bank_tables(&ledger(&world.records()));
 
     for topic in [world.topic(), &compacted] {
         produce(topic, "2024-01-02T00:00:00Z", 8);
@@ -141,9 +120,9 @@ fn a_compacted_topic_gives_the_same_tables() {
     });
     let expected = ledger(&all);
     let _ = consumer(&compacted).run().well();
-    world.check_bank(&expected);
+    world.check_bank_tables(&expected);
     let _ = consumer(&compacted).switch("--from-beginning").run().well();
-    world.check_bank(&expected);
+    world.check_bank_tables(&expected);
     assert!(world.bank_summary().run.read < all.len() as u64);
 }
 

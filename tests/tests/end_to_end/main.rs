@@ -14,3 +14,4 @@ mod secure;
 mod sharing;
 mod stops;
 mod totals;
+mod transactions;

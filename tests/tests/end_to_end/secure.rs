@@ -11,8 +11,6 @@ use arus_tests::servers::{Kafka, Postgres};
 use arus_tests::{World, bank};
 use rustix::process::Signal;
 
-use crate::bank_consumer;
-
 /// Environment variables.
 type Settings = Vec<(&'static str, String)>;
 
@@ -209,7 +207,7 @@ fn the_bank_flows_and_nobody_sees_a_secret() {
     let _ = producer.stopped_by(Signal::TERM).well();
     let _ = consumer.stopped_by(Signal::TERM).well();
     let _ = program(world.bank_consumer()).with("--trigger", "available-now").run().well();
-    let ledger: bank::Ledger = bank_consumer::check(&world);
+    let ledger: bank::Ledger = world.check_bank();
     assert!(!ledger.customers.is_empty());
     assert_untold(&world, &secrets);
 }

@@ -118,12 +118,12 @@ fn tables_of_a_bank_whose_consumers_come_and_go_are_right() {
     }
     let _ = job(9).with("--trigger", "available-now").run().well();
     let expected = bank::ledger(&world.records());
-    world.check_bank(&expected);
+    world.check_bank_tables(&expected);
     assert!(expected.customers.len() > 300, "{} customers", expected.customers.len());
 
     // From the beginning, by two at once, the same tables come again.
     let _ = job(10).with("--trigger", "available-now").switch("--from-beginning").run().well();
-    world.check_bank(&expected);
+    world.check_bank_tables(&expected);
 }
 
 #[test]

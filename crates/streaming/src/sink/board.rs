@@ -265,7 +265,7 @@ mod tests {
     fn epoch(state: &mut State, rows: &RecordBatch, deleted: &RecordBatch) {
         let hidden = TableRows::new(purchases(&[(0, "Hidden", 1, 1)]));
         let shown = TableRows { rows: rows.clone(), deleted: deleted.clone() };
-        state.take(EpochOutput { epoch: 1, tables: &[hidden, shown] });
+        state.take(EpochOutput::new(1, &[hidden, shown]));
     }
 
     #[test]

@@ -194,7 +194,7 @@ mod tests {
         let none = purchases(&[]);
         let second = purchases(&[(midnight, "Bed", 1, 5), (midnight + 30_000, "Bed", 1_000, 7)]);
         for (epoch, rows) in [(1, &first), (2, &none), (3, &second)] {
-            sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] }).unwrap();
+            sink.commit(EpochOutput::new(epoch, &[TableRows::new(rows.clone())])).unwrap();
         }
         let expected = "\
 epoch 1 · 2 rows
@@ -216,9 +216,7 @@ epoch 3 · 2 rows
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut sink = ConsoleSink::new(Box::new(full));
         let rows = purchases(&[(0, "Bed", 1, 1)]);
-        let error = sink
-            .commit(EpochOutput { epoch: 1, tables: &[TableRows::new(rows.clone())] })
-            .unwrap_err();
+        let error = sink.commit(EpochOutput::new(1, &[TableRows::new(rows.clone())])).unwrap_err();
         assert!(
             error.to_string().starts_with("cannot write the console: No space left"),
             "{error}"

@@ -38,7 +38,7 @@ fn live(sink: &mut dyn Sink, epochs: u64) -> Result<(), crate::Error> {
     assert!(last <= epochs, "an epoch from nowhere: {last}");
     for epoch in last + 1..=epochs {
         let rows: RecordBatch = epoch_rows(epoch);
-        sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] })?;
+        sink.commit(EpochOutput::new(epoch, &[TableRows::new(rows.clone())]))?;
     }
     Ok(())
 }

@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn commit(sink: &mut DatabaseSink, epoch: u64, rows: &RecordBatch) -> Result<(), Error> {
-        sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] })
+        sink.commit(EpochOutput::new(epoch, &[TableRows::new(rows.clone())]))
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! Rows as JSON objects on a Kafka topic. At-least-once: an epoch that was being sent at a kill is
-//! sent again.
+//! Rows as JSON objects on a Kafka topic. On a broker with transactions exactly once: an epoch's
+//! rows, the job's offsets and the epoch's number are one transaction (`exact.rs`), and who reads
+//! with `isolation.level=read_committed` sees each epoch once. On a broker without, at least once:
+//! an epoch that was being sent at a kill is sent again.
 //!
 //! The record's key is a JSON object of the table's key columns, so that a compacted topic and
 //! every reader that keeps the latest record per key see a row once. Timestamps in JSON are whole
 //! milliseconds since the Unix epoch, the record's own timestamp is the last millisecond of the
 //! window, and the header `epoch` tells the epoch.
 
-use std::sync::Arc;
+mod exact;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -16,9 +19,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 use arus_kafka::KafkaArgs;
-use arus_kafka::admin::{TopicSpec, ensure_topic};
+use arus_kafka::admin::{self, TopicSpec, ensure_topic};
 use arus_kafka::producer::{CountedProducer, Record};
+use arus_kafka::transactions::{Opened, Transactions};
 
+use self::exact::{Exact, KafkaPort};
 use super::{EpochOutput, Guarantee, OutputTable, Sink, cells};
 use crate::Error;
 
@@ -40,27 +45,111 @@ impl Outbox for CountedProducer {
     }
 }
 
+/// A row as it is sent.
+struct Row {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    timestamp_ms: Option<i64>,
+}
+
+impl Row {
+    /// Without headers; the key decides on the partition.
+    fn record<'a>(&'a self, topic: &'a str) -> Record<'a> {
+        Record {
+            topic,
+            partition: None,
+            key: Some(&self.key),
+            payload: Some(&self.value),
+            timestamp_ms: self.timestamp_ms,
+            headers: &[],
+        }
+    }
+}
+
+/// How rows get to the topic.
+enum Way {
+    /// In transactions, exactly once.
+    Transactions(Exact),
+    /// One by one, at least once.
+    Plain(Box<dyn Outbox>),
+}
+
+/// Where the sink is, and whose.
+#[derive(Clone, Copy, Debug)]
+pub struct KafkaPlace<'a> {
+    /// Which broker.
+    pub kafka: &'a KafkaArgs,
+    /// The topic's number of partitions, if it has to be made.
+    pub partitions: i32,
+    /// The job: its consumer group.
+    pub job: &'a str,
+    /// The topic that the job reads.
+    pub source: &'a str,
+    /// How long an absent broker is waited for.
+    pub patience: Duration,
+}
+
 /// Rows to a topic of the table's name.
 pub struct KafkaSink {
-    outbox: Box<dyn Outbox>,
+    kafka: KafkaArgs,
+    partitions: i32,
+    patience: Duration,
     table: OutputTable,
+    way: Way,
 }
 
 impl KafkaSink {
-    /// A sink for the topic of the table's name; makes it with `partitions` partitions if it is
-    /// absent. A row may wait for its acknowledgement for `patience`.
+    /// A sink for the topic of the table's name. The transactional id is `arus.` and the job's name:
+    /// of the instances of a job the one that came last writes. Does not speak to the broker.
     ///
     /// # Errors
-    /// When no broker answers, or the topic can neither be found nor made.
-    pub fn new(
-        kafka: &KafkaArgs,
-        partitions: i32,
-        table: OutputTable,
-        patience: Duration,
-    ) -> Result<Self, Error> {
-        ensure_topic(kafka, &TopicSpec::new(table.name.clone(), partitions))?;
-        let producer = CountedProducer::with_delivery_timeout(kafka, patience)?;
-        Ok(Self { outbox: Box::new(producer), table })
+    /// When librdkafka does not take the options.
+    pub fn new(place: KafkaPlace<'_>, table: OutputTable) -> Result<Self, Error> {
+        let KafkaPlace { kafka, partitions, job, source, patience } = place;
+        let transactions = Transactions::new(kafka, &format!("arus.{job}"), job, source)?;
+        let topic = table.name.clone();
+        let port = Box::new(KafkaPort { transactions, topic: topic.clone(), patience });
+        let way = Way::Transactions(Exact::new(port, &topic, name(&topic)));
+        Ok(Self { kafka: kafka.clone(), partitions, patience, table, way })
+    }
+
+    fn make_topic(&self) -> Result<(), Error> {
+        ensure_topic(&self.kafka, &TopicSpec::new(self.table.name.clone(), self.partitions))?;
+        Ok(())
+    }
+
+    /// What remains on a broker without transactions.
+    fn fall_back(&mut self, opened: Opened) -> Result<(), Error> {
+        if opened == Opened::NoTransactions {
+            self.make_topic()?;
+            tracing::warn!(
+                topic = %self.table.name,
+                "the broker has no transactions, so rows on this topic are at-least-once: after a kill \
+                 those of the last epoch may come again"
+            );
+            let producer = CountedProducer::with_delivery_timeout(&self.kafka, self.patience)?;
+            self.way = Way::Plain(Box::new(producer));
+        }
+        Ok(())
+    }
+
+    fn encode(&self, rows: &RecordBatch) -> Result<Vec<Row>, Error> {
+        if rows.num_rows() == 0 {
+            return Ok(Vec::new());
+        }
+        let failed = |error: arrow::error::ArrowError| Error::Encode {
+            sink: self.name(),
+            reason: error.to_string(),
+        };
+        let windows = cells::windows(rows);
+        let rows = with_integer_times(rows).map_err(failed)?;
+        let schema = rows.schema();
+        let key: Result<Vec<_>, _> = self.table.key.iter().map(|k| schema.index_of(k)).collect();
+        let keys = key.and_then(|key| rows.project(&key)).map_err(failed)?;
+        let lines = self.json_lines(&keys)?.into_iter().zip(self.json_lines(&rows)?);
+        let end = |row: usize| windows.as_ref().map(|windows| windows[row].1.saturating_sub(1));
+        let rows = lines.enumerate();
+        Ok(rows.map(|(row, (key, value))| Row { key, value, timestamp_ms: end(row) }).collect())
     }
 
     fn json_lines(&self, rows: &RecordBatch) -> Result<Vec<Vec<u8>>, Error> {
@@ -105,52 +194,76 @@ fn with_integer_times(rows: &RecordBatch) -> Result<RecordBatch, arrow::error::A
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
+fn name(topic: &str) -> String {
+    format!("topic {topic}")
+}
+
 impl Sink for KafkaSink {
     fn name(&self) -> String {
-        format!("topic {}", self.table.name)
+        name(&self.table.name)
     }
 
     fn guarantee(&self) -> Guarantee {
-        Guarantee::AtLeastOnce
+        match self.way {
+            Way::Transactions(_) => Guarantee::ExactlyOnce,
+            Way::Plain(_) => Guarantee::AtLeastOnce,
+        }
+    }
+
+    fn commits_offsets(&self) -> bool {
+        matches!(self.way, Way::Transactions(_))
+    }
+
+    fn take_over(&mut self, checkpoint: u64) -> Result<(), Error> {
+        match &mut self.way {
+            Way::Transactions(exact) => {
+                let opened = exact.take_over(checkpoint)?;
+                self.fall_back(opened)
+            }
+            Way::Plain(_) => Ok(()),
+        }
     }
 
     fn last_epoch(&mut self) -> Result<Option<u64>, Error> {
-        Ok(None)
+        let Way::Transactions(exact) = &mut self.way else { return Ok(None) };
+        let Some(epoch) = Some(exact.epoch()?).filter(|&epoch| epoch > 0) else {
+            self.make_topic()?;
+            return Ok(None);
+        };
+        if admin::partitions(&self.kafka, &self.table.name)?.is_none() {
+            let reason =
+                format!("epoch {epoch} is noted, but there is no such topic: its rows are gone");
+            return Err(Error::OtherOutput { sink: self.name(), reason });
+        }
+        Ok(Some(epoch))
     }
 
     fn commit(&mut self, output: EpochOutput<'_>) -> Result<(), Error> {
-        if output.rows().num_rows() == 0 {
-            return Ok(());
+        let rows = self.encode(output.rows())?;
+        match &mut self.way {
+            Way::Transactions(exact) => exact.commit(output.epoch, &rows, output.next_offsets),
+            Way::Plain(outbox) => {
+                let epoch = output.epoch.to_string();
+                let headers: [(&str, &[u8]); 1] = [("epoch", epoch.as_bytes())];
+                for row in &rows {
+                    outbox.send(Record { headers: &headers, ..row.record(&self.table.name) })?;
+                }
+                outbox.deliver()
+            }
         }
-        let failed = |error: arrow::error::ArrowError| Error::Encode {
-            sink: self.name(),
-            reason: error.to_string(),
-        };
-        let rows = with_integer_times(output.rows()).map_err(failed)?;
-        let schema = rows.schema();
-        let key: Result<Vec<_>, _> = self.table.key.iter().map(|k| schema.index_of(k)).collect();
-        let keys = key.and_then(|key| rows.project(&key)).map_err(failed)?;
-        let (keys, values) = (self.json_lines(&keys)?, self.json_lines(&rows)?);
-        let windows = cells::windows(output.rows());
-        let epoch = output.epoch.to_string();
-        for (row, (key, value)) in keys.iter().zip(&values).enumerate() {
-            self.outbox.send(Record {
-                topic: &self.table.name,
-                partition: None,
-                key: Some(key),
-                payload: Some(value),
-                timestamp_ms: windows.as_ref().map(|windows| windows[row].1.saturating_sub(1)),
-                headers: &[("epoch", epoch.as_bytes())],
-            })?;
-        }
-        self.outbox.deliver()
     }
 
-    /// Rows on a topic cannot be taken back: nothing is done, and readers keep the latest record
-    /// per key.
+    /// Rows on a topic cannot be taken back, and readers keep the latest record per key: only the
+    /// epoch is forgotten.
     fn reset(&mut self) -> Result<(), Error> {
         tracing::warn!(topic = %self.table.name, "rows on a topic stay after a reset");
-        Ok(())
+        match &mut self.way {
+            Way::Transactions(exact) => {
+                let opened = exact.reset()?;
+                self.fall_back(opened)
+            }
+            Way::Plain(_) => Ok(()),
+        }
     }
 }
 
@@ -201,7 +314,13 @@ mod tests {
     }
 
     fn sink(fake: &Fake) -> KafkaSink {
-        KafkaSink { outbox: Box::new(fake.clone()), table: table(OutputMode::Append) }
+        KafkaSink {
+            kafka: KafkaArgs::for_brokers("nowhere"),
+            partitions: 1,
+            patience: Duration::ZERO,
+            table: table(OutputMode::Append),
+            way: Way::Plain(Box::new(fake.clone())),
+        }
     }
 
     #[test]
@@ -209,8 +328,8 @@ mod tests {
         let fake = Fake::default();
         let rows = purchases(&[(30_000, "Bed\n\"x\"", 12, 6_120_000)]);
         let mut sink = sink(&fake);
-        sink.commit(EpochOutput { epoch: 7, tables: &[TableRows::new(rows.clone())] }).unwrap();
-        sink.commit(EpochOutput { epoch: 8, tables: &[TableRows::new(purchases(&[]))] }).unwrap();
+        sink.commit(EpochOutput::new(7, &[TableRows::new(rows.clone())])).unwrap();
+        sink.commit(EpochOutput::new(8, &[TableRows::new(purchases(&[]))])).unwrap();
         let expected = (
             "purchase_windows".to_owned(),
             r#"{"window_start":30000,"furniture":"Bed\n\"x\""}"#.to_owned(),
@@ -229,9 +348,8 @@ mod tests {
     fn a_commit_does_not_return_before_every_record_is_taken() {
         let fake = Fake { takes: Some(1), ..Fake::default() };
         let rows = purchases(&[(0, "Bed", 1, 1), (0, "Sofa", 1, 1)]);
-        let error = sink(&fake)
-            .commit(EpochOutput { epoch: 1, tables: &[TableRows::new(rows.clone())] })
-            .unwrap_err();
+        let error =
+            sink(&fake).commit(EpochOutput::new(1, &[TableRows::new(rows.clone())])).unwrap_err();
         assert_eq!(error.to_string(), "not taken");
         assert_eq!(fake.sent.lock().unwrap().len(), 2);
     }
@@ -242,7 +360,7 @@ mod tests {
         sink.table.key = vec!["colour".to_owned()];
         let rows = purchases(&[(0, "Bed", 1, 1)]);
         let error = sink
-            .commit(EpochOutput { epoch: 1, tables: &[TableRows::new(rows.clone())] })
+            .commit(EpochOutput::new(1, &[TableRows::new(rows.clone())]))
             .unwrap_err()
             .to_string();
         assert!(error.contains("colour"), "{error}");

@@ -1,6 +1,7 @@
 //! The job over a log in memory, with faults on request.
 
 mod clocks;
+mod markers;
 mod restarts;
 mod sharing;
 mod support;

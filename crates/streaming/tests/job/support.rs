@@ -54,6 +54,10 @@ impl Log for MemoryLog {
         Ok(Bounds { low: 0, high: self.visible[partition as usize] as i64 })
     }
 
+    fn has_records(&self, _: i32, from: i64, to: i64) -> Result<bool, Error> {
+        Ok(from < to)
+    }
+
     fn committed(&self, _: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
         Ok(self.committed.lock().unwrap().clone())
     }

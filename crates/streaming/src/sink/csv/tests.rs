@@ -12,7 +12,7 @@ fn make(mode: OutputMode) -> impl Fn(&Path) -> Box<dyn Sink> {
 }
 
 fn commit(sink: &mut CsvSink, epoch: u64, rows: &RecordBatch) -> Result<(), Error> {
-    sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] })
+    sink.commit(EpochOutput::new(epoch, &[TableRows::new(rows.clone())]))
 }
 
 const NOON: i64 = 1_795_435_230_000;

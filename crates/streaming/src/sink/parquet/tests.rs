@@ -48,11 +48,11 @@ fn complete_shows_the_newest_file_only() {
     let mut sink = ParquetSink::new(folder.path(), table(OutputMode::Complete)).unwrap();
     for epoch in 1..=3 {
         let rows = epoch_rows(epoch);
-        sink.commit(EpochOutput { epoch, tables: &[TableRows::new(rows.clone())] }).unwrap();
+        sink.commit(EpochOutput::new(epoch, &[TableRows::new(rows.clone())])).unwrap();
         assert_eq!(read(sink.path()), [rows]);
     }
     let none = purchases(&[]);
-    sink.commit(EpochOutput { epoch: 4, tables: &[TableRows::new(none.clone())] }).unwrap();
+    sink.commit(EpochOutput::new(4, &[TableRows::new(none.clone())])).unwrap();
     assert_eq!(read(sink.path()).iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
     assert_eq!(sink.epochs().unwrap(), [4]);
 }
@@ -73,7 +73,7 @@ fn a_reader_never_sees_two_tables_in_complete_mode() {
         files::fault::live_for(Some(steps));
         let mut sink = ParquetSink::new(folder.path(), table(OutputMode::Complete)).unwrap();
         let rows = epoch_rows(3);
-        let _ = sink.commit(EpochOutput { epoch: 3, tables: &[TableRows::new(rows.clone())] });
+        let _ = sink.commit(EpochOutput::new(3, &[TableRows::new(rows.clone())]));
         files::fault::live_for(None);
         let seen = read(sink.path());
         assert!(seen == [epoch_rows(2)] || seen == [rows], "after {steps} steps: {seen:?}");
@@ -104,8 +104,7 @@ fn an_epoch_out_of_turn_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = ParquetSink::new(folder.path(), table(OutputMode::Append)).unwrap();
     let rows = epoch_rows(1);
-    let error =
-        sink.commit(EpochOutput { epoch: 2, tables: &[TableRows::new(rows.clone())] }).unwrap_err();
+    let error = sink.commit(EpochOutput::new(2, &[TableRows::new(rows.clone())])).unwrap_err();
     assert!(matches!(error, Error::EpochConflict { found: None, epoch: 2, .. }), "{error}");
 }
 
