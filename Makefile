@@ -80,6 +80,10 @@ test-real: build ## Run the tests on a real Kafka and PostgreSQL, started for th
 test-airflow: build ## Run the DAG in a real Airflow from PyPI (some minutes the first time)
 	@RETAIL_ETL=$(BIN)/retail-etl scripts/test-airflow.sh
 
+.PHONY: check-compose
+check-compose: ## Read docker-compose.yml and the Dockerfile with Docker's own parsers (needs Go)
+	@scripts/check-compose.sh
+
 .PHONY: lint
 lint: ## Check format and lints
 	@$(CARGO) fmt --all --check
