@@ -5,7 +5,10 @@
 //! - [`process`]: a program to be started, at work, ended;
 //! - [`judge`]: what must come of a log, worked out in plain Rust with nothing of `arus-window`;
 //! - [`rows`]: what did come of it, read from the database and from files;
-//! - [`bank`]: the judge of bank customers.
+//! - [`bank`]: the judge of bank customers;
+//! - [`compose`]: `docker-compose.yml`;
+//! - [`tool`]: programs of others;
+//! - [`yaml`]: YAML as a JSON value.
 //!
 //! With `ARUS_TEST_BROKERS` set the tests use that Kafka, with `ARUS_TEST_POSTGRES_URL` that
 //! PostgreSQL, in place of the embedded pair; names of topics, tables and jobs are new in each run.
@@ -13,10 +16,13 @@
 
 pub mod bank;
 mod check;
+pub mod compose;
 pub mod judge;
 pub mod process;
 pub mod rows;
+pub mod tool;
 mod world;
+pub mod yaml;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ const KILLS: u32 = 26;
 
 /// The tables, the counts and the rejected topic must be what the judge says; gives that.
 #[track_caller]
-fn check(world: &World) -> Ledger {
+pub(crate) fn check(world: &World) -> Ledger {
     let expected = ledger(&world.records());
     check_tables(world, &expected);
     let rejected = world.records_of(".rejected");
@@ -31,8 +31,9 @@ fn check(world: &World) -> Ledger {
     expected
 }
 
+/// The tables must be what the judge says.
 #[track_caller]
-fn check_tables(world: &World, expected: &Ledger) {
+pub(crate) fn check_tables(world: &World, expected: &Ledger) {
     let found = world.bank_customers();
     assert_eq!(found.len(), expected.customers.len());
     for (found, expected) in found.iter().zip(expected.customers.values()) {

@@ -3,11 +3,13 @@
 mod bad_records;
 mod bank_consumer;
 mod bank_producer;
+mod compose;
 mod demo;
 mod help;
 mod idle;
 mod kills;
 mod metrics;
+mod peers;
 mod refusals;
 mod stops;
 mod totals;
