@@ -87,6 +87,10 @@ soak: build ## Run everything on real servers for MINUTES=20, with kills, and ch
 test-airflow: build ## Run the DAG in a real Airflow from PyPI (some minutes the first time)
 	@RETAIL_ETL=$(BIN)/retail-etl scripts/test-airflow.sh
 
+.PHONY: check-compose
+check-compose: ## Read docker-compose.yml and the Dockerfile with Docker's own parsers (needs Go)
+	@scripts/check-compose.sh
+
 .PHONY: lint
 lint: ## Check format and lints
 	@$(CARGO) fmt --all --check

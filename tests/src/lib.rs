@@ -9,7 +9,10 @@
 //! - [`servers`]: real servers, to be ended and started again;
 //! - [`proxy`]: a bad network;
 //! - [`etl`]: the batch job's months and runs, checked;
-//! - [`memory`]: whether programs at work grow.
+//! - [`memory`]: whether programs at work grow;
+//! - [`compose`]: `docker-compose.yml`;
+//! - [`tool`]: programs of others;
+//! - [`yaml`]: YAML as a JSON value.
 //!
 //! With `ARUS_TEST_BROKERS` set the tests use that Kafka, with `ARUS_TEST_POSTGRES_URL` that
 //! PostgreSQL, in place of the embedded pair; names of topics, tables and jobs are new in each run.
@@ -17,6 +20,7 @@
 
 pub mod bank;
 mod check;
+pub mod compose;
 pub mod etl;
 pub mod judge;
 pub mod memory;
@@ -24,7 +28,9 @@ pub mod process;
 pub mod proxy;
 pub mod rows;
 pub mod servers;
+pub mod tool;
 mod world;
+pub mod yaml;
 
 use std::time::Duration;
 

@@ -223,6 +223,8 @@ impl<O: Operator> Job<O> {
     }
 
     fn cut_epochs(&mut self, run: &mut Run<O>, bell: &Bell) -> Result<Outcome, Error> {
+        // The log is open and the state recovered.
+        arus_runtime::metrics::at_work();
         let every = match self.options.trigger {
             Trigger::Every(every) => every,
             Trigger::AvailableNow => Duration::from_secs(1),
