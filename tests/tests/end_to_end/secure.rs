@@ -269,7 +269,7 @@ fn wrong_ways_to_kafka_end_in_one_sentence() {
     ];
     for (listener, settings, words) in cases {
         println!("{listener} {words:?}");
-        let producer = world.producer().with("--count", 10).with("--retry-for", "4s");
+        let producer = world.producer().with("--count", 10).with("--retry-for", "2s");
         let producer = producer.with("--brokers", kafka.address(listener));
         assert_refused(&world, with(producer, &settings), words);
     }

@@ -102,7 +102,7 @@ fn a_clock_that_jumps_ahead_closes_no_window_twice() {
         options.idle_timeout = Duration::ZERO;
     };
     let mut totals = Totals::default();
-    for tenths in [3, 5, 9] {
+    for tenths in [1, 3, 5] {
         let visible = records.len() * tenths / 10;
         totals = jumped.run(&records, visible, vec![0, ahead_ms], follow_the_clock);
         // What was open is closed by the clock, and nothing beyond it.
