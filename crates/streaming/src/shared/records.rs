@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn rows_are_read_as_they_were_written() {
         let records = Records::new("totals");
-        let row = |partition, idle| PartitionRow {
+        let row = |partition, idle: bool| PartitionRow {
             partition,
             epoch: 7,
             base: 3,
