@@ -38,7 +38,5 @@ cargo=${CARGO:-cargo}
 # The child is a part of another test, which starts it.
 run "$cargo" test --workspace --test store -- --ignored --skip child_that
 run "$cargo" test --workspace --test retail_etl -- --ignored postgres
-# Those that have others look at what is ours: Kafka's own tools, psql.
-run "$cargo" test --workspace --test end_to_end -- --ignored
 echo "left out on real servers: ${skipped[*]}"
 run "$cargo" test --workspace --test end_to_end -- --include-ignored "${skipped[@]/#/--skip=}" "$@"
