@@ -68,5 +68,5 @@ pub use args::DatabaseArgs;
 pub use error::Error;
 pub use lock::StoreLock;
 pub use selection::{Condition, Selection};
-pub use store::Store;
+pub use store::{Boxed, Store};
 pub use table::{TableSpec, TableWrite};
