@@ -8,7 +8,6 @@ use arus_tests::bank;
 use arus_tests::{LIMIT, World, judge, wait_until};
 use rustix::process::Signal;
 
-
 const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
