@@ -97,7 +97,8 @@ impl World {
         runs.len()
     }
 
-    fn months(&self) -> BTreeMap<(i32, i32), i64> {
+    /// The table of customers by month, by year and month.
+    pub fn months(&self) -> BTreeMap<(i32, i32), i64> {
         let fields = [
             Field::new("InvoiceYear", DataType::Int32, false),
             Field::new("InvoiceMonth", DataType::Int32, false),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arus_kafka::KafkaArgs;
 use arus_kafka::admin::{TopicSpec, delete_topic, ensure_topic};
 use arus_kafka::inspect::{FullRecord, read_topic};
@@ -456,26 +456,6 @@ impl World {
             store.read_table(&table).await.unwrap_or_else(|error| panic!("{error}"))
         });
         rows::of_batch(&batch, group_by.len())
-    }
-
-    /// The batch job's table of customers by month: year, month, customers.
-    pub fn monthly_customers(&self) -> Vec<(i32, i32, i64)> {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("InvoiceYear", DataType::Int32, false),
-            Field::new("InvoiceMonth", DataType::Int32, false),
-            Field::new("unique_customers", DataType::Int64, false),
-        ]));
-        let key = vec!["InvoiceYear".to_owned(), "InvoiceMonth".to_owned()];
-        let table = TableSpec { name: format!("{}monthly_customers", self.prefix), schema, key };
-        let rows = self.with_store(async |store| {
-            store.read_table(&table).await.unwrap_or_else(|error| panic!("{error}"))
-        });
-        let year = rows.column(0).as_primitive::<Int32Type>();
-        let month = rows.column(1).as_primitive::<Int32Type>();
-        let customers = rows.column(2).as_primitive::<Int64Type>();
-        (0..rows.num_rows())
-            .map(|row| (year.value(row), month.value(row), customers.value(row)))
-            .collect()
     }
 
     pub(crate) fn with_store<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> T {
