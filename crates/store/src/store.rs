@@ -281,9 +281,9 @@ impl Store {
         epoch: u64,
         writes: &'a [TableWrite<'a>],
     ) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(async move {
-            self.commit_epochs(&[EpochStep { job, previous, epoch }], writes).await
-        })
+        Box::pin(
+            async move { self.commit_epochs(&[EpochStep { job, previous, epoch }], writes).await },
+        )
     }
 
     /// The same for several jobs that go on together: all of them move and all writes are made, or
