@@ -10,7 +10,7 @@
 //! - [`proxy`]: a bad network;
 //! - [`etl`]: the batch job's months and runs, checked;
 //! - [`memory`]: whether programs at work grow;
-//! - [`compose`]: `docker-compose.yml`;
+//! - [`compose`](mod@compose): what `docker-compose.yml` says;
 //! - [`tool`]: programs of others;
 //! - [`yaml`]: YAML as a JSON value.
 //!

@@ -233,7 +233,8 @@ impl Group {
         let silent: Vec<String> = self
             .members
             .iter()
-            .filter_map(|(name, member)| is_silent(member).then(|| name.clone()))
+            .filter(|(_, member)| is_silent(member))
+            .map(|(name, _)| name.clone())
             .collect();
         for name in silent {
             tracing::info!(member = name, "a member of a group is silent: given up");

@@ -144,7 +144,7 @@ impl FromStr for KafkaOptions {
 /// Reads `--kafka-option`, which must not hold a secret.
 fn option(text: &str, origin: Origin) -> Result<KafkaOption, String> {
     let option: KafkaOption = text.parse()?;
-    refuse_typed_secrets(&[option.clone()], origin)?;
+    refuse_typed_secrets(std::slice::from_ref(&option), origin)?;
     Ok(option)
 }
 

@@ -130,7 +130,7 @@ fn flow(kafka: &Kafka, ways: Vec<(&str, Settings)>) {
         let program = |program: Program| {
             let program = program
                 .with("--brokers", kafka.address(listener))
-                .with("--log", "debug")
+                .with("--log", "trace")
                 .and("--kafka-option", "debug=security,broker,conf");
             with(with(program, to_kafka), &to_database[at % to_database.len()])
         };
@@ -195,7 +195,7 @@ fn the_bank_flows_and_nobody_sees_a_secret() {
     let secrets = [kafka.password(), postgres.password()];
     let secrets = [secrets[0].as_str(), secrets[1].as_str()];
     let program = |program: Program| {
-        let program = program.with("--brokers", kafka.address("SASL_SSL")).with("--log", "debug");
+        let program = program.with("--brokers", kafka.address("SASL_SSL")).with("--log", "trace");
         with(with(program, &user(&kafka, "SASL_SSL", "SCRAM-SHA-512")), to_database)
     };
     world.make_topic(4);

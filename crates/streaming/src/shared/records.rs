@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn rows_are_read_as_they_were_written() {
         let records = Records::new("totals");
-        let row = |partition, idle| PartitionRow {
+        let row = |partition, idle: bool| PartitionRow {
             partition,
             epoch: 7,
             base: 3,
@@ -215,7 +215,7 @@ mod tests {
         let rows = [row(0, false), row(2, true)];
         assert_eq!(PartitionRow::of(&records.partition_rows(rows.iter())), rows);
         let state = StateRow { shard: records.shard(2), epoch: 7, bytes: vec![0, 255, 1] };
-        assert_eq!(StateRow::of(&records.state_rows(&[state.clone()])), [state]);
+        assert_eq!(StateRow::of(&records.state_rows(std::slice::from_ref(&state))), [state]);
         assert_eq!(records.shard(2), "totals/2");
     }
 }
