@@ -21,8 +21,14 @@ help: ## List the targets
 
 # All programs at once: built one by one, shared dependencies would be compiled again for each.
 .PHONY: build
-build: ## Build all programs
+build: tools ## Build all programs
 	@$(CARGO) build --workspace
+
+# OpenSSL's own configuration is a perl program; without perl's modules it fails after minutes, in words that do not help.
+.PHONY: tools
+tools:
+	@perl -MIPC::Cmd -MFindBin -e 1 2>/dev/null || \
+		{ echo "make: perl with its standard modules is needed to build OpenSSL: install perl" >&2; exit 1; }
 
 .PHONY: demo
 demo: build ## Watch the whole pipeline at work (FOR=60s ends it by itself)
@@ -86,6 +92,10 @@ soak: build ## Run everything on real servers for MINUTES=20, with kills, and ch
 .PHONY: test-airflow
 test-airflow: build ## Run the DAG in a real Airflow from PyPI (some minutes the first time)
 	@RETAIL_ETL=$(BIN)/retail-etl scripts/test-airflow.sh
+
+.PHONY: check-compose
+check-compose: ## Read docker-compose.yml and the Dockerfile with Docker's own parsers (needs Go)
+	@scripts/check-compose.sh
 
 .PHONY: lint
 lint: ## Check format and lints

@@ -18,8 +18,14 @@ finish() {
         tail -n 20 "$folder/kafka/server.log" >&2
     fi
     # No folder, no server: a server that did not start is stopped by whoever tried to start it.
-    [ ! -e "$folder/kafka/server.properties" ] || scripts/kafka.sh down "$folder/kafka" || code=1
-    [ ! -e "$folder/postgres/data" ] || scripts/postgres.sh down "$folder/postgres" || code=1
+    # Nor does a server outlive the test that started it for itself (tests/src/servers.rs).
+    local server
+    for server in "$folder"/kafka*/server.properties; do
+        [ ! -e "$server" ] || scripts/kafka.sh down "${server%/*}" || code=1
+    done
+    for server in "$folder"/postgres*/data; do
+        [ ! -e "$server" ] || scripts/postgres.sh down "${server%/*}" || code=1
+    done
     rm -rf "$folder"
     exit "$code"
 }
@@ -32,5 +38,6 @@ chmod 755 "$folder"
 ARUS_TEST_POSTGRES_URL=$(scripts/postgres.sh up "$folder/postgres")
 ARUS_TEST_BROKERS=$(scripts/kafka.sh up "$folder/kafka")
 export ARUS_TEST_POSTGRES_URL ARUS_TEST_BROKERS
+export ARUS_TEST_KAFKA=$folder/kafka ARUS_TEST_POSTGRES=$folder/postgres ARUS_TEST_SERVERS=$folder
 echo "PostgreSQL at $ARUS_TEST_POSTGRES_URL, Kafka at $ARUS_TEST_BROKERS"
 "$@"

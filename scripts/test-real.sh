@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests that can run on a real Apache Kafka and a real PostgreSQL, run there. Both are started
-# for them and stopped again whatever happens.
+# The tests that can run on a real Apache Kafka and a real PostgreSQL, run there, and those that
+# need them (marked as ignored). Both are started for them and stopped again whatever happens.
 #
 #   scripts/test-real.sh [ARGUMENTS]    arguments go to the end-to-end tests: a part of a name, …
 #
@@ -39,5 +39,4 @@ cargo=${CARGO:-cargo}
 run "$cargo" test --workspace --test store -- --ignored --skip child_that
 run "$cargo" test --workspace --test retail_etl -- --ignored postgres
 echo "left out on real servers: ${skipped[*]}"
-# Those for a real Kafka only are marked as ignored.
 run "$cargo" test --workspace --test end_to_end -- --include-ignored "${skipped[@]/#/--skip=}" "$@"

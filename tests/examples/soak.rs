@@ -120,8 +120,8 @@ impl Soak {
         while self.clock.monotonic() < end {
             std::thread::sleep(self.draw.moment(QUIET));
             self.all_are_at_work();
-            let at = self.draw.number(NAMES.len() as u64) as usize;
-            match self.draw.number(4) {
+            let at = self.draw.below(NAMES.len() as u64) as usize;
+            match self.draw.below(4) {
                 0 | 1 => {
                     self.counts.killed += 1;
                     self.take(at).kill();

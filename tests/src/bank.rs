@@ -165,6 +165,11 @@ impl World {
             .with("--trigger", "100ms")
     }
 
+    /// What the consumer's epochs are kept under in the database.
+    pub fn bank_job(&self) -> String {
+        format!("{}bank_customers", self.prefix())
+    }
+
     /// The closing figures of the last consumer.
     pub fn bank_summary(&self) -> BankSummary {
         self.json("consumer.json")

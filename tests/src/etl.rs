@@ -78,10 +78,10 @@ impl World {
         let runs: Vec<Run> = serde_json::from_str(&history.stdout).expect("it is JSON");
         let mut runs: BTreeMap<DateTime<Utc>, Run> =
             runs.into_iter().map(|run| (run.scheduled_for, run)).collect();
-        if let Some((at, run)) = runs.pop_last() {
-            if run.state == "success" {
-                runs.insert(at, run);
-            }
+        if let Some((at, run)) = runs.pop_last()
+            && run.state == "success"
+        {
+            runs.insert(at, run);
         }
         assert!(!runs.is_empty(), "no run was made");
         for run in runs.values() {
@@ -97,7 +97,8 @@ impl World {
         runs.len()
     }
 
-    fn months(&self) -> BTreeMap<(i32, i32), i64> {
+    /// The table of customers by month, by year and month.
+    pub fn months(&self) -> BTreeMap<(i32, i32), i64> {
         let fields = [
             Field::new("InvoiceYear", DataType::Int32, false),
             Field::new("InvoiceMonth", DataType::Int32, false),

@@ -6,8 +6,13 @@
 //! - [`judge`]: what must come of a log, worked out in plain Rust with nothing of `arus-window`;
 //! - [`rows`]: what did come of it, read from the database and from files;
 //! - [`bank`]: the judge of bank customers;
+//! - [`servers`]: real servers, to be ended and started again;
+//! - [`proxy`]: a bad network;
 //! - [`etl`]: the batch job's months and runs, checked;
-//! - [`memory`]: whether programs at work grow.
+//! - [`memory`]: whether programs at work grow;
+//! - [`compose`](mod@compose): what `docker-compose.yml` says;
+//! - [`tool`]: programs of others;
+//! - [`yaml`]: YAML as a JSON value.
 //!
 //! With `ARUS_TEST_BROKERS` set the tests use that Kafka, with `ARUS_TEST_POSTGRES_URL` that
 //! PostgreSQL, in place of the embedded pair; names of topics, tables and jobs are new in each run.
@@ -15,12 +20,17 @@
 
 pub mod bank;
 mod check;
+pub mod compose;
 pub mod etl;
 pub mod judge;
 pub mod memory;
 pub mod process;
+pub mod proxy;
 pub mod rows;
+pub mod servers;
+pub mod tool;
 mod world;
+pub mod yaml;
 
 use std::time::Duration;
 
@@ -77,14 +87,19 @@ impl Draw {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// A number from 0 to below `bound`.
-    pub fn number(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0.next_u64() % bound.max(1)
     }
 
     /// A moment from none to below `bound`.
     pub fn moment(&mut self, bound: Duration) -> Duration {
         let bound_us = bound.as_micros() as u64;
-        Duration::from_micros(self.number(bound_us))
+        Duration::from_micros(self.below(bound_us))
     }
 }

@@ -11,22 +11,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{LIMIT, wait_until};
 
-/// Variables that would change what a program does; a test says all it wants by flags.
-const VARIABLES: [&str; 13] = [
-    "ARUS_LOG",
-    "ARUS_LOG_FORMAT",
-    "ARUS_TOPIC",
-    "BROKER_ADVERTISE",
-    "BROKER_CLUSTER_ID",
-    "BROKER_DATA",
-    "BROKER_LISTEN",
-    "BROKER_NODE_ID",
-    "DATABASE_URL",
-    "KAFKA_BROKERS",
-    "KAFKA_OPTIONS",
-    "METRICS_ADDR",
-    "RUST_BACKTRACE",
-];
+/// Variables that would change what a program does; a test says itself all that it wants. So would
+/// those that begin like a flag's, the broker's or libpq's.
+const VARIABLES: [&str; 4] =
+    ["DATABASE_URL", "DATABASE_URL_FILE", "METRICS_ADDR", "RUST_BACKTRACE"];
+const PREFIXES: [&str; 4] = ["ARUS_", "BROKER_", "KAFKA_", "PG"];
 
 /// How long a program that is dropped at work may take to end before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -36,6 +25,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Program {
     name: &'static str,
     folder: PathBuf,
+    working_folder: PathBuf,
     flags: Vec<(String, Option<String>)>,
     variables: Vec<(String, String)>,
     largest_file_kib: Option<u32>,
@@ -44,8 +34,16 @@ pub struct Program {
 impl Program {
     /// A program of this build, which is to work in `folder` and leave its output there.
     pub fn new(name: &'static str, folder: &Path) -> Self {
-        let folder = folder.to_owned();
-        Self { name, folder, flags: vec![], variables: vec![], largest_file_kib: None }
+        let (folder, working_folder) = (folder.to_owned(), folder.to_owned());
+        let (flags, variables) = (vec![], vec![]);
+        Self { name, folder, working_folder, flags, variables, largest_file_kib: None }
+    }
+
+    /// Lets it work in another folder than the one that takes its output.
+    #[must_use]
+    pub fn working_in(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.working_folder);
+        self
     }
 
     /// Sets a flag, in place of an earlier one of that name.
@@ -100,8 +98,12 @@ impl Program {
         let log = |kind: &str| self.folder.join(format!("{number:03}-{}.{kind}.log", self.name));
         let (out, err) = (log("out"), log("err"));
         let mut command = self.command();
-        for variable in VARIABLES {
-            command.env_remove(variable);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let is_ours = PREFIXES.iter().any(|prefix| text.starts_with(prefix));
+            if is_ours || VARIABLES.contains(&&*text) {
+                command.env_remove(&name);
+            }
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         for (flag, value) in &self.flags {
@@ -109,7 +111,7 @@ impl Program {
         }
         let file = |path: &Path| File::create(path).expect("the test's folder is writable");
         command
-            .current_dir(&self.folder)
+            .current_dir(&self.working_folder)
             .stdin(Stdio::null())
             .stdout(file(&out))
             .stderr(file(&err));

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arus_kafka::KafkaArgs;
 use arus_kafka::admin::{TopicSpec, delete_topic, ensure_topic};
 use arus_kafka::inspect::{FullRecord, read_topic};
 use arus_runtime::clock::{Clock, SystemClock};
-use arus_store::{Store, TableSpec};
+use arus_store::{Condition, Selection, Store, TableSpec};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -61,8 +64,10 @@ enum Storage {
 }
 
 /// Whose the broker is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Whose {
+    /// Somebody's at this address.
+    Theirs(String),
     /// The Kafka that the environment names, else the world's own.
     Any,
     /// The world's own.
@@ -77,6 +82,8 @@ pub struct WorldBuilder {
     name: &'static str,
     storage: Storage,
     whose: Whose,
+    database_url: Option<String>,
+    advertised: Option<String>,
 }
 
 impl WorldBuilder {
@@ -101,6 +108,27 @@ impl WorldBuilder {
         self
     }
 
+    /// The broker at this address, which the test has started.
+    #[must_use]
+    pub fn on_kafka(mut self, brokers: String) -> Self {
+        self.whose = Whose::Theirs(brokers);
+        self
+    }
+
+    /// The database at this address, which the test has started.
+    #[must_use]
+    pub fn on_database(mut self, url: String) -> Self {
+        self.database_url = Some(url);
+        self
+    }
+
+    /// The world's own broker tells clients this address.
+    #[must_use]
+    pub fn advertised_at(mut self, address: String) -> Self {
+        self.advertised = Some(address);
+        self
+    }
+
     /// Makes it.
     ///
     /// # Panics
@@ -110,11 +138,19 @@ impl WorldBuilder {
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let folder = tempfile::tempdir().expect("there is room for a temporary folder");
         let named = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
+        // Topics of a Kafka that goes with the test need not be deleted.
+        let mut leaves_topics = false;
         let (broker, brokers) = match (self.whose, named("ARUS_TEST_BROKERS")) {
             (Whose::Nobodys, _) => (None, String::new()),
-            (Whose::Any, Some(brokers)) => (None, brokers),
+            (Whose::Theirs(brokers), _) => (None, brokers),
+            (Whose::Any, Some(brokers)) => {
+                leaves_topics = true;
+                (None, brokers)
+            }
             (Whose::Any | Whose::Own, _) => {
-                let (broker, address) = start_broker(folder.path(), self.storage, "127.0.0.1:0");
+                let told = self.advertised.as_deref();
+                let (broker, address) =
+                    start_broker(folder.path(), self.storage, "127.0.0.1:0", told);
                 (Some(broker), address)
             }
         };
@@ -123,12 +159,16 @@ impl WorldBuilder {
         let (process, ms) = (std::process::id(), SystemClock::new().wall_ms());
         let id = format!("t{ms}_{process}_{number}_{}", self.name);
         World {
-            database_url: named("ARUS_TEST_POSTGRES_URL").unwrap_or_else(file),
-            leaves_topics: broker.is_none() && !brokers.is_empty(),
+            database_url: self
+                .database_url
+                .or_else(|| named("ARUS_TEST_POSTGRES_URL"))
+                .unwrap_or_else(file),
+            leaves_topics,
             topic: id.replace('_', "-"),
             table: id,
             prefix: format!("t{ms}_{process}_{number}_"),
             storage: self.storage,
+            advertised: self.advertised,
             broker,
             brokers,
             folder,
@@ -137,8 +177,16 @@ impl WorldBuilder {
 }
 
 /// Starts a broker and waits until it serves; gives its address.
-fn start_broker(folder: &Path, storage: Storage, listen: &str) -> (Running, String) {
-    let program = Program::new("broker", folder).with("--listen", listen);
+fn start_broker(
+    folder: &Path,
+    storage: Storage,
+    listen: &str,
+    advertised: Option<&str>,
+) -> (Running, String) {
+    let mut program = Program::new("broker", folder).with("--listen", listen);
+    if let Some(address) = advertised {
+        program = program.with("--advertise", address);
+    }
     let program = match storage {
         Storage::Folder => program.with("--data", folder.join("broker").display()),
         Storage::Memory => program.switch("--memory"),
@@ -160,6 +208,7 @@ pub struct World {
     /// Whether its topics outlive it, on somebody else's Kafka.
     leaves_topics: bool,
     storage: Storage,
+    advertised: Option<String>,
     brokers: String,
     database_url: String,
     topic: String,
@@ -172,7 +221,13 @@ pub struct World {
 impl World {
     /// A world for the test of that name: lower-case letters and underscores.
     pub fn named(name: &'static str) -> WorldBuilder {
-        WorldBuilder { name, storage: Storage::Folder, whose: Whose::Any }
+        WorldBuilder {
+            name,
+            storage: Storage::Folder,
+            whose: Whose::Any,
+            database_url: None,
+            advertised: None,
+        }
     }
 
     /// A place in the world's folder.
@@ -342,6 +397,32 @@ impl World {
         })
     }
 
+    /// The last epoch in the database of a job of that name (its first table's); 0 for none.
+    pub fn job_epoch(&self, job: &str) -> u64 {
+        let epoch = self.with_store(async |store| store.last_epoch(job).await);
+        epoch.unwrap_or_else(|error| panic!("{error}")).unwrap_or(0)
+    }
+
+    /// How far each partition of a shared job is, by partition.
+    pub fn shared_offsets(&self, job: &str) -> Vec<i64> {
+        let column = |name: &str, kind| Field::new(name, kind, true);
+        let columns = vec![
+            column("shard", DataType::Utf8),
+            column("job", DataType::Utf8),
+            column("next_offset", DataType::Int64),
+        ];
+        let table = TableSpec {
+            name: "arus_partitions".to_owned(),
+            schema: Arc::new(Schema::new(columns)),
+            key: vec!["shard".to_owned()],
+        };
+        let conditions = vec![Condition::OneOf { column: "job", texts: vec![job] }];
+        let selection = Selection { conditions, ..Selection::default() };
+        let rows = self.with_store(async |store| store.read_selection(&table, &selection).await);
+        let rows = rows.unwrap_or_else(|error| panic!("{error}"));
+        rows.column(2).as_primitive::<Int64Type>().values().to_vec()
+    }
+
     /// Ends the broker as `kill -9` does.
     pub fn kill_broker(&mut self) {
         self.broker.take().expect("the broker runs, and is the world's own").kill();
@@ -349,7 +430,8 @@ impl World {
 
     /// Starts it again at the same address, on the same data.
     pub fn restart_broker(&mut self) {
-        let (broker, _) = start_broker(self.folder.path(), self.storage, &self.brokers);
+        let told = self.advertised.as_deref();
+        let (broker, _) = start_broker(self.folder.path(), self.storage, &self.brokers, told);
         self.broker = Some(broker);
     }
 

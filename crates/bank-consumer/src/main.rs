@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use arus_runtime::environment::with_variables;
 use arus_runtime::exit;
 use arus_runtime::logging::LogArgs;
 use arus_runtime::metrics::MetricsArgs;
@@ -41,12 +42,16 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let matches = DEFAULTS.apply(Args::command()).get_matches();
+    let command = with_variables(DEFAULTS.apply(Args::command()), &["reset"]);
+    let matches = command.get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     exit::report(start(&args))
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {
+    if args.metrics.ask_health()?.is_some() {
+        return Ok(());
+    }
     let live = args.table.output.is_live(std::io::stdout().is_terminal());
     start_log(&args.log, &args.table.run.job, live)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -2,6 +2,8 @@
 
 mod end_to_end;
 mod engine;
+mod open_keys;
+mod programs;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,8 +12,10 @@ use arus_runtime::clock::{Clock, SystemClock};
 use arus_runtime::exit;
 use clap::Parser;
 
-/// Measures the engine alone, and the streaming job from a broker beside a consumer that only
-/// counts
+use programs::World;
+
+/// Measures the engine alone, the streaming job from a broker beside a consumer that only counts,
+/// and the job's memory by open keys
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -23,8 +27,8 @@ struct Args {
     #[arg(long, default_value_t = 2_000_000)]
     broker_events: usize,
 
-    /// How often each thing is measured; the best is told
-    #[arg(long, default_value_t = 3)]
+    /// How often each thing is measured: of the engine the best is told, end to end the median
+    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
     rounds: usize,
 
     /// Measures the engine only
@@ -38,11 +42,19 @@ fn main() -> ExitCode {
         let clock = SystemClock::new();
         engine::measure(args.engine_events, args.rounds, &clock)?;
         if !args.engine_only {
-            end_to_end::measure(args.broker_events, args.rounds, &clock)?;
+            let mut world = World::new(&clock)?;
+            end_to_end::measure(&mut world, args.broker_events, args.rounds)?;
+            open_keys::measure(&mut world)?;
         }
         Ok(())
     };
     exit::report(run())
+}
+
+/// For clap.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().map_err(|error| error.to_string())?;
+    if number == 0 { Err("one or more".into()) } else { Ok(number) }
 }
 
 /// Runs something and says how long it took.

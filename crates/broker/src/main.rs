@@ -1,11 +1,14 @@
 //! The embedded broker: reads the flags, takes the port and the data folder, says that it is
 //! ready, serves until a signal, leaves. The protocol, topics, groups and offsets are the work of
-//! the crate `tansu-broker`; the records are kept by `partition`, in files of Kafka's own format.
+//! the crate `tansu-broker`, but for who is in a group (`group`); the records are kept by
+//! `partition`, in files of Kafka's own format.
 
 mod args;
 mod delete_topics;
 mod fetch;
 mod folder;
+mod group;
+mod groups;
 mod header;
 mod init_producer_id;
 mod list_offsets;

@@ -1,5 +1,5 @@
-//! Which part answers which request: ours those about records, the engine of `tansu-broker` all
-//! others. Clients learn from ApiVersions what there is. Not among it: transactions, and the
+//! Which part answers which request: ours those about records and members of groups, the engine of
+//! `tansu-broker` all others. Clients learn from ApiVersions what there is. Not among it: transactions, and the
 //! description of groups (state, members), which the engine cannot read back from its file; the
 //! offsets of groups, from which tools compute the lag, are there.
 
@@ -16,6 +16,7 @@ use tansu_storage::StorageContainer;
 
 use crate::delete_topics::DeleteTopics;
 use crate::fetch::Fetch;
+use crate::groups::Groups;
 use crate::init_producer_id::InitProducerId;
 use crate::list_offsets::ListOffsets;
 use crate::produce::Produce;
@@ -39,7 +40,8 @@ pub(crate) fn router(engine: StorageContainer, records: Records) -> Result<Route
     ]
     .iter()
     .try_fold(FrameRouteService::builder(), |builder, add| add(builder, engine.clone()))?;
-    let builder = coordinator::services(builder, Controller::with_storage(engine.clone())?)?;
+    let groups = Groups::new(Controller::with_storage(engine.clone())?);
+    let builder = coordinator::services(builder, groups)?;
     let produce = FrameRequestLayer::<ProduceRequest>::new();
     let fetch = FrameRequestLayer::<FetchRequest>::new();
     let init_producer_id = FrameRequestLayer::<InitProducerIdRequest>::new();

@@ -46,11 +46,16 @@ impl Child {
         }
     }
 
-    /// Starts the streaming job; the terminal is its.
-    pub(crate) fn streaming(args: &Args, brokers: &str, database: &str) -> anyhow::Result<Self> {
+    /// Starts the streaming job; the terminal is its. Without a database it is the one that the
+    /// environment names.
+    pub(crate) fn streaming(
+        args: &Args,
+        brokers: &str,
+        database: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let mut command = program("purchase-streaming")?;
         command
-            .env("DATABASE_URL", database)
+            .envs(database.map(|url| ("DATABASE_URL", url)))
             .args(["--brokers", brokers, "--topic", TOPIC, "--table", TABLE, "--job", "arus-demo"])
             .args(["--close-idle-windows", "--drain", "--reset", "--trigger", "500ms"])
             .arg("--window")
@@ -96,12 +101,12 @@ impl Child {
     pub(crate) fn bank_consumer(
         args: &Args,
         brokers: &str,
-        database: &str,
+        database: Option<&str>,
         last: bool,
     ) -> anyhow::Result<Self> {
         let mut command = program("bank-consumer")?;
         command
-            .env("DATABASE_URL", database)
+            .envs(database.map(|url| ("DATABASE_URL", url)))
             .args(["--brokers", brokers, "--topic", BANK_TOPIC, "--job", "arus-demo-bank"])
             .args(["--table-prefix", "demo_", "--sink", "database"])
             .args(if last { &["--trigger", "available-now"][..] } else { &["--reset"] })

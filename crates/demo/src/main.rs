@@ -58,6 +58,13 @@ struct Args {
     folder: PathBuf,
 }
 
+/// How Kafka is reached, if it is not the demo's own.
+#[derive(Parser)]
+struct Environment {
+    #[command(flatten)]
+    kafka: KafkaArgs,
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let run = || -> anyhow::Result<()> {
@@ -71,6 +78,8 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     prepare(&args.folder)?;
+    // Read as the programs read it that are started below.
+    let mut kafka = Environment::parse_from(["demo"]).kafka;
     let (broker, brokers) = match std::env::var("KAFKA_BROKERS") {
         Ok(brokers) if !brokers.is_empty() => (None, brokers),
         _ => {
@@ -78,16 +87,21 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
             (Some(broker), address)
         }
     };
-    make_topics(&brokers).await?;
-    let file = args.folder.join("arus.db");
-    let (database, place) = match std::env::var("DATABASE_URL") {
-        // It may hold a password, so it is not shown.
-        Ok(url) if !url.is_empty() => (url, Place::Named),
-        _ => (format!("sqlite://{}", file.display()), Place::File(file)),
+    kafka.brokers.clone_from(&brokers);
+    make_topics(kafka).await?;
+    // What is named may hold a password, so it is not shown.
+    let is_named = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let (database, place) = match ["DATABASE_URL", "DATABASE_URL_FILE"].into_iter().any(is_named) {
+        true => (None, Place::Named),
+        false => {
+            let file = args.folder.join("arus.db");
+            (Some(format!("sqlite://{}", file.display())), Place::File(file))
+        }
     };
-    let mut streaming = Child::streaming(args, &brokers, &database)?;
+    let database = database.as_deref();
+    let mut streaming = Child::streaming(args, &brokers, database)?;
     let mut producer = Child::producer(args, &brokers)?;
-    let mut bank_consumer = Child::bank_consumer(args, &brokers, &database, false)?;
+    let mut bank_consumer = Child::bank_consumer(args, &brokers, database, false)?;
     let mut bank_producer = Child::bank_producer(args, &brokers)?;
 
     let stopped = tokio::select! {
@@ -106,7 +120,7 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
         streaming.stop(Duration::from_secs(90)).await?;
         bank_consumer.stop(Duration::from_secs(60)).await?;
         // What it has not read yet, it reads now.
-        let mut rest = Child::bank_consumer(args, &brokers, &database, true)?;
+        let mut rest = Child::bank_consumer(args, &brokers, database, true)?;
         rest.ended_within(Duration::from_secs(60)).await?;
         match broker {
             Some(mut broker) => broker.stop(Duration::from_secs(30)).await,
@@ -137,8 +151,7 @@ fn prepare(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes the demo's topics anew.
-async fn make_topics(brokers: &str) -> anyhow::Result<()> {
-    let kafka = KafkaArgs::for_brokers(brokers);
+async fn make_topics(kafka: KafkaArgs) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || {
         wait_for_broker(&kafka)?;
         for topic in [TOPIC, BANK_TOPIC] {

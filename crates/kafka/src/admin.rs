@@ -17,12 +17,15 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::{Error, KafkaArgs};
+use crate::refusal::{self, Refusal, Refusals};
+use crate::{Error, KafkaArgs, security};
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the brokers may take to agree that a topic is there, or gone.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the first request for the brokers may take; each later one twice as long.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -56,8 +59,8 @@ pub struct TopicState {
 /// Waits until a broker answers, at most `--retry-for`.
 ///
 /// # Errors
-/// [`Error::NoBroker`] when none does; [`Error::Options`] when librdkafka does not take the
-/// options.
+/// [`Error::NoBroker`] when none does; at once [`Error::Refused`] when one does not let us in, and
+/// [`Error::Security`] and [`Error::Options`] when the settings cannot be.
 pub fn wait_for_broker(args: &KafkaArgs) -> Result<(), Error> {
     answering(args).map(|_| ())
 }
@@ -157,15 +160,18 @@ pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
 }
 
 /// Says nothing of its own: what goes wrong comes back as an error.
-pub(crate) struct Quiet;
+#[derive(Default)]
+pub(crate) struct Quiet(Refusals);
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "librdkafka", facility, "{message}");
+        self.0.hear(refusal::of_log(message));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, reason, "client error");
+        self.0.hear(refusal::of_error(&error, reason));
     }
 }
 
@@ -176,24 +182,42 @@ impl ConsumerContext for Quiet {}
 fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
     args.check()?;
     let mut config = args.client_config();
-    config.set("reconnect.backoff.max.ms", "500");
+    // At this level it says why a connection was closed.
+    config.set("reconnect.backoff.max.ms", "500").set_log_level(RDKafkaLogLevel::Info);
     let client: BaseConsumer<Quiet> = config
-        .create_with_context(Quiet)
-        .map_err(|error| Error::Options { reason: crate::options::reason(&error) })?;
+        .create_with_context(Quiet::default())
+        .map_err(|error| crate::options::cannot_make(&error))?;
     let clock = SystemClock::new();
+    let (mut patience, mut was_refused) = (FIRST_PATIENCE, false);
     loop {
         let left = args.retry_for.saturating_sub(clock.monotonic());
         // Even with nothing left to wait, one honest try.
-        let timeout = left.clamp(PAUSE, REQUEST_TIMEOUT);
-        match client.fetch_metadata(None, timeout) {
+        match client.fetch_metadata(None, left.clamp(PAUSE, patience)) {
             Ok(metadata) if !metadata.brokers().is_empty() => return Ok(client),
             Ok(_) => tracing::debug!("the broker names no brokers yet"),
             Err(error) => tracing::debug!(%error, brokers = args.brokers, "no broker yet"),
         }
-        if clock.monotonic() >= args.retry_for {
-            return Err(Error::NoBroker { brokers: args.brokers.clone(), waited: args.retry_for });
+        patience = (patience * 2).min(REQUEST_TIMEOUT);
+        // The pause until the next look; meanwhile the client tells why it does not get in.
+        let pause_ends = clock.monotonic() + PAUSE;
+        while clock.monotonic() < pause_ends {
+            drop(client.poll(PAUSE));
         }
-        std::thread::sleep(PAUSE);
+        let (brokers, waited) = (args.brokers.clone(), args.retry_for);
+        let gives_up = clock.monotonic() >= args.retry_for;
+        match client.context().0.heard() {
+            // Twice, for of several brokers one may be well.
+            Some(Refusal::Final(reason)) if was_refused || gives_up => {
+                return Err(Error::Refused { brokers, reason: reason.told(&config) });
+            }
+            Some(Refusal::Final(_)) => was_refused = true,
+            Some(Refusal::Closed) if gives_up => {
+                let protocol = security::protocol(&config);
+                return Err(Error::Closed { brokers, waited, protocol });
+            }
+            _ if gives_up => return Err(Error::NoBroker { brokers, waited }),
+            _ => {}
+        }
     }
 }
 
@@ -232,8 +256,8 @@ fn settle<T>(
 }
 
 fn admin(args: &KafkaArgs) -> Result<AdminClient<Quiet>, Error> {
-    let made = args.client_config().create_with_context(Quiet);
-    made.map_err(|error| Error::Options { reason: crate::options::reason(&error) })
+    let made = args.client_config().create_with_context(Quiet::default());
+    made.map_err(|error| crate::options::cannot_make(&error))
 }
 
 fn request_options() -> AdminOptions {

@@ -24,6 +24,35 @@ pub enum Error {
         /// How long they were tried.
         waited: Duration,
     },
+    /// A broker answers, and does not let us in, or is not the one that we trust. Waiting does not
+    /// heal that.
+    #[error("the Kafka broker at {brokers} cannot be used: {reason}")]
+    Refused {
+        /// The addresses, as given.
+        brokers: String,
+        /// Why, and what to look at.
+        reason: String,
+    },
+    /// Somebody takes connections and ends each at once.
+    #[error(
+        "the Kafka broker at {brokers} closed every connection (tried for {}): it may not speak \
+         {protocol} there; check KAFKA_SECURITY_PROTOCOL and the port",
+        duration::display(*waited)
+    )]
+    Closed {
+        /// The addresses, as given.
+        brokers: String,
+        /// How long they were tried.
+        waited: Duration,
+        /// What was spoken, such as `PLAINTEXT`.
+        protocol: String,
+    },
+    /// The settings of the connection's security do not fit together.
+    #[error("the connection to Kafka cannot be secured as set: {reason}")]
+    Security {
+        /// What is missing or wrong, and what to set.
+        reason: String,
+    },
     /// The topic is not there.
     #[error("the broker has no topic \"{topic}\": create it, or start its producer, which does")]
     UnknownTopic {

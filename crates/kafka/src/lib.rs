@@ -1,6 +1,7 @@
 //! Kafka, for all programs of the workspace: the only crate that links librdkafka.
 //!
-//! - [`KafkaArgs`]: the flags that say which broker, and how to speak to it;
+//! - [`KafkaArgs`]: the flags that say which broker, and how to speak to it, with
+//!   [`KafkaSecurity`]: TLS, user and password;
 //! - [`admin`]: is a broker there; make, look at and delete topics;
 //! - [`producer`]: sending, with every delivery counted;
 //! - [`load`]: the loop of a program that makes records up at a rate, on a [`pacer`];
@@ -11,14 +12,19 @@
 //! There is no SQL here and no domain knowledge. Everything blocks; nothing needs an async runtime.
 
 pub mod admin;
+mod client;
 mod error;
 pub mod inspect;
 pub mod load;
+mod member;
 mod options;
 pub mod pacer;
 pub mod producer;
+mod refusal;
+mod security;
 pub mod source;
 pub mod transactions;
 
 pub use error::Error;
 pub use options::{KafkaArgs, KafkaOption, KafkaOptions};
+pub use security::KafkaSecurity;

@@ -163,6 +163,8 @@ impl Load<'_> {
         self.prepare_topic()?;
         let timeout = self.args.delivery_timeout;
         let producer = CountedProducer::with_delivery_timeout(self.kafka, timeout)?;
+        // Whoever waits for this program finds the topic there.
+        arus_runtime::metrics::at_work();
         let start = self.clock.monotonic();
         let mut progress = Progress::new(self.topic);
         let sent = self.send_all(maker, &producer, start, &mut progress);

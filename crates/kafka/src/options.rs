@@ -5,10 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use arus_runtime::duration;
+use arus_runtime::secret::{Origin, discreet};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
-use crate::Error;
+use crate::{Error, KafkaSecurity};
 
 /// The flags.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,9 +19,9 @@ pub struct KafkaArgs {
     #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:9092", value_name = "HOST:PORT")]
     pub brokers: String,
 
-    /// An option for librdkafka, such as security.protocol=SSL or sasl.username=me; may be given
+    /// An option for librdkafka, such as linger.ms=50 or socket.timeout.ms=5000; may be given
     /// several times. KAFKA_OPTIONS holds several, separated by commas; the flag goes before it
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE")]
+    #[arg(long = "kafka-option", value_name = "KEY=VALUE", value_parser = discreet(option))]
     pub kafka_options: Vec<KafkaOption>,
 
     /// KAFKA_OPTIONS; a type of its own because a comma separates there, and not in the flag.
@@ -29,13 +30,18 @@ pub struct KafkaArgs {
         env = "KAFKA_OPTIONS",
         hide = true,
         hide_env_values = true,
-        default_value = ""
+        default_value = "",
+        value_parser = discreet(options)
     )]
     pub env_options: KafkaOptions,
 
     /// How long to wait for a broker that does not answer, before giving up
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
     pub retry_for: Duration,
+
+    /// TLS, user and password.
+    #[command(flatten)]
+    pub security: KafkaSecurity,
 }
 
 impl KafkaArgs {
@@ -46,25 +52,36 @@ impl KafkaArgs {
             kafka_options: Vec::new(),
             env_options: KafkaOptions::default(),
             retry_for: Duration::from_secs(30),
+            security: KafkaSecurity::default(),
         }
     }
 
-    /// What librdkafka is told: the address, our name, and then the user's options, which win.
+    /// What librdkafka is told: the address, our name, how the connection is secured, and then the
+    /// user's options, which win. Every client of ours is made from this.
     pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("client.id", "arus");
+        self.security.apply(&mut config);
         for option in self.env_options.0.iter().chain(&self.kafka_options) {
-            config.set(&option.key, &option.value);
+            // One option with two names: only the later of two is to count.
+            let key = match option.key.as_str() {
+                "sasl.mechanisms" => "sasl.mechanism",
+                key => key,
+            };
+            config.set(key, &option.value);
         }
         config
     }
 
-    /// Checks the options' names and values against librdkafka, without a connection.
+    /// Checks that the settings fit together, and the options' names and values against librdkafka,
+    /// without a connection.
     ///
     /// # Errors
-    /// When it does not know a name or take a value.
+    /// When they do not, or it does not know a name or take a value.
     pub fn check(&self) -> Result<(), Error> {
-        let made = self.client_config().create_native_config();
+        let config = self.client_config();
+        self.security.check(&config).map_err(|reason| Error::Security { reason })?;
+        let made = config.create_native_config();
         made.map(|_| ()).map_err(|error| Error::Options { reason: reason(&error) })
     }
 }
@@ -124,6 +141,31 @@ impl FromStr for KafkaOptions {
     }
 }
 
+/// Reads `--kafka-option`, which must not hold a secret.
+fn option(text: &str, origin: Origin) -> Result<KafkaOption, String> {
+    let option: KafkaOption = text.parse()?;
+    refuse_typed_secrets(std::slice::from_ref(&option), origin)?;
+    Ok(option)
+}
+
+/// Reads KAFKA_OPTIONS, which may.
+fn options(text: &str, origin: Origin) -> Result<KafkaOptions, String> {
+    let options: KafkaOptions = text.parse()?;
+    refuse_typed_secrets(&options.0, origin)?;
+    Ok(options)
+}
+
+fn refuse_typed_secrets(options: &[KafkaOption], origin: Origin) -> Result<(), String> {
+    match options.iter().find(|option| origin == Origin::CommandLine && is_secret(&option.key)) {
+        None => Ok(()),
+        Some(option) => Err(format!(
+            "{} on the command line can be read by all users of the machine: put it into \
+             KAFKA_OPTIONS, or set KAFKA_SASL_PASSWORD_FILE or KAFKA_SSL_KEY_PASSWORD_FILE",
+            option.key
+        )),
+    }
+}
+
 /// Whether this can be the name of an option: `sasl.mechanism`, `acks`.
 fn is_key(text: &str) -> bool {
     let allowed =
@@ -158,6 +200,31 @@ pub(crate) fn reason(error: &KafkaError) -> String {
     }
 }
 
+/// Why librdkafka does not make a client of options that it takes one by one.
+pub(crate) fn cannot_make(error: &KafkaError) -> Error {
+    let reason = reason(error);
+    // It tells the file's option, and then OpenSSL's number for what is in the file.
+    let files = [
+        ("ssl.ca.location", "the authorities cannot be used", "KAFKA_SSL_CA_LOCATION"),
+        (
+            "ssl.certificate.location",
+            "the certificate cannot be used",
+            "KAFKA_SSL_CERTIFICATE_LOCATION",
+        ),
+        (
+            "ssl.key.location",
+            "the key cannot be used, by itself, with this password, or with the certificate",
+            "KAFKA_SSL_KEY_LOCATION and KAFKA_SSL_KEY_PASSWORD or its file",
+        ),
+    ];
+    match files.iter().find(|(key, ..)| reason.contains(&format!("{key} failed"))) {
+        None => Error::Options { reason },
+        Some((_, what, names)) => {
+            Error::Security { reason: format!("{what} ({reason}); check {names}") }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,7 +249,9 @@ mod tests {
             "--kafka-option",
             "client.id=flag",
             "--kafka-option",
-            "sasl.password=a=b,c",
+            "client.rack=a=b,c",
+            "--kafka-option",
+            "sasl.mechanisms=PLAIN",
         ])
         .unwrap();
         let config = args.client_config();
@@ -190,7 +259,8 @@ mod tests {
             ("client.id", "flag"),
             ("debug", "broker,topic"),
             ("linger.ms", "1"),
-            ("sasl.password", "a=b,c"),
+            ("client.rack", "a=b,c"),
+            ("sasl.mechanism", "PLAIN"),
             ("bootstrap.servers", "localhost:9092"),
         ];
         for (key, value) in expected {
@@ -207,6 +277,23 @@ mod tests {
         }
         assert_eq!("".parse::<KafkaOptions>().unwrap(), KafkaOptions::default());
         assert!("hunter2".parse::<KafkaOptions>().is_err());
+    }
+
+    #[test]
+    fn secrets_on_the_command_line_are_refused_and_not_repeated() {
+        for args in [
+            ["--kafka-option", "sasl.password=hunter2"],
+            ["--kafka-options", "linger.ms=1,ssl.key.password=hunter2"],
+            ["--kafka-option", "hunter2"],
+            ["--kafka-options", "hunter2"],
+        ] {
+            let error = parse(&args).unwrap_err();
+            let told = format!("{error} {error:?}");
+            assert!(told.contains(args[0]) && !told.contains("hunter2"), "{told}");
+        }
+        // From the environment they are welcome.
+        let options = options("sasl.password=a=b,c", Origin::Elsewhere).unwrap();
+        assert_eq!(options.0[0].value, "a=b,c");
     }
 
     #[test]

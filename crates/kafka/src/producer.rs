@@ -159,7 +159,7 @@ impl CountedProducer {
             .map_or(delivery_timeout, Duration::from_millis);
         let producer = config
             .create_with_context(Tally { answers_tell: !own.is_empty(), ..Tally::default() })
-            .map_err(|error| Error::Options { reason: crate::options::reason(&error) })?;
+            .map_err(|error| crate::options::cannot_make(&error))?;
         Ok(Self { producer, sent: AtomicU64::new(0), delivery_timeout })
     }
 

@@ -4,12 +4,10 @@
 //! committed. It gives one [`PartitionReader`] per partition, which any thread may own. Offsets are
 //! the caller's: where to start is said explicitly and nothing is committed by itself, so that a
 //! checkpoint is the only truth. An offset that the broker does not have any more is an error,
-//! never a silent jump.
+//! never a silent jump. With [`Source::join`] a consumer group says which partitions are ours.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use arus_runtime::clock::{Clock, SystemClock};
@@ -20,6 +18,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
+use crate::client::{ClosedAside, set_unless_given, tell};
+use crate::member::Member;
 use crate::{Error, KafkaArgs};
 
 /// What may lie unread in memory, over all partitions: several polls ahead of the readers.
@@ -66,9 +66,8 @@ pub struct Bounds {
 struct SourceContext;
 
 impl ClientContext for SourceContext {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What matters comes as an error too; the rest is for those who look for it.
-        tracing::debug!(target: "librdkafka", facility, "{message}");
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tell(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -85,7 +84,9 @@ pub struct Source {
     config: ClientConfig,
     /// For questions: a broker answers one connection in order, so on the reader's own they would
     /// wait for a fetch that waits for records.
-    asker: Asker,
+    asker: ClosedAside<SourceContext>,
+    /// In the consumer group, if others share the topic's partitions.
+    member: Option<Member>,
     /// Made by [`Source::open`].
     reader: Mutex<Option<Arc<BaseConsumer<SourceContext>>>>,
     topic: String,
@@ -123,9 +124,47 @@ impl Source {
         ] {
             set_unless_given(&mut config, key, value);
         }
-        let asker = Asker(Some(make_consumer(&config, topic)?));
+        let asker = ClosedAside::new(make_consumer(&config, topic)?);
         let (topic, brokers) = (topic.to_owned(), args.brokers.clone());
-        Ok(Self { config, asker, reader: Mutex::default(), topic, brokers })
+        Ok(Self { config, asker, member: None, reader: Mutex::default(), topic, brokers })
+    }
+
+    /// Joins the consumer group, whose members share the topic's partitions out among themselves.
+    ///
+    /// # Errors
+    /// When librdkafka does not take the options.
+    pub fn join(mut self) -> Result<Self, Error> {
+        let member = Member::join(&self.config, &self.topic);
+        self.member = Some(member.map_err(|source| self.failed("join the consumers of", source))?);
+        Ok(self)
+    }
+
+    /// The partitions that the group has dealt to this process; `None` while it deals. Without a
+    /// group ([`Source::join`]) they are all of them.
+    ///
+    /// # Errors
+    /// As [`Source::partitions`].
+    pub fn dealt(&self) -> Result<Option<Vec<i32>>, Error> {
+        match &self.member {
+            Some(member) => Ok(member.partitions()),
+            None => self.partitions().map(Some),
+        }
+    }
+
+    /// Whether the group wants the partitions back, to deal them anew.
+    pub fn is_recalled(&self) -> bool {
+        self.member.as_ref().is_some_and(Member::is_recalled)
+    }
+
+    /// Gives the partitions back if the group wants them: what was read is committed, and nothing
+    /// more will be.
+    ///
+    /// # Errors
+    /// When librdkafka cannot.
+    pub fn give_back(&self) -> Result<(), Error> {
+        let Some(member) = &self.member else { return Ok(()) };
+        *self.reader.lock().unwrap() = None;
+        member.give_back().map_err(|source| self.failed("give back the partitions of", source))
     }
 
     /// The topic's name.
@@ -240,9 +279,12 @@ impl Source {
 
     fn commit_as(&self, next_offsets: &BTreeMap<i32, i64>, mode: CommitMode) -> Result<(), Error> {
         let list = self.offsets(next_offsets)?;
-        self.asker
-            .commit(&list, mode)
-            .map_err(|source| self.failed("commit the offsets of", source))
+        // The broker takes commits to a group with members from these only.
+        let told = match &self.member {
+            Some(member) => member.commit(&list, mode),
+            None => self.asker.commit(&list, mode),
+        };
+        told.map_err(|source| self.failed("commit the offsets of", source))
     }
 
     /// Begins to read at the given offsets: one reader per partition named. Takes the place of an
@@ -291,6 +333,9 @@ impl Source {
     pub fn serve(&self) -> Result<(), Error> {
         // Answers to commits.
         drop(self.asker.poll(Duration::ZERO));
+        if let Some(member) = &self.member {
+            member.serve();
+        }
         let reader = self.reader.lock().unwrap();
         match reader.as_ref().and_then(|reader| reader.poll(Duration::ZERO)) {
             Some(Err(source)) if is_fatal(&source) => Err(self.failed("read from", source)),
@@ -309,39 +354,6 @@ impl Source {
 
     fn failed(&self, action: &'static str, source: KafkaError) -> Error {
         Error::Client { action, topic: self.topic.clone(), source }
-    }
-}
-
-/// A client that is closed by a thread of its own. librdkafka closes it only when its offset commits
-/// are answered, which a broker that is gone never does; a second later nobody waits for it any more.
-/// What is lost is a commit for the lag tools.
-struct Asker(Option<BaseConsumer<SourceContext>>);
-
-impl Deref for Asker {
-    type Target = BaseConsumer<SourceContext>;
-
-    fn deref(&self) -> &Self::Target {
-        self.0.as_ref().expect("it is taken by drop only")
-    }
-}
-
-impl Drop for Asker {
-    fn drop(&mut self) {
-        let client = self.0.take();
-        let closing = thread::spawn(move || drop(client));
-        for _ in 0..100 {
-            if closing.is_finished() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        tracing::debug!("the broker does not answer the last offset commit: leaving without it");
-    }
-}
-
-fn set_unless_given(config: &mut ClientConfig, key: &str, value: &str) {
-    if config.get(key).is_none() {
-        config.set(key, value);
     }
 }
 

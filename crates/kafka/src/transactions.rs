@@ -171,7 +171,7 @@ impl Transactions {
             .set("group.id", &self.group)
             .set("enable.auto.commit", "false")
             .set("isolation.level", isolation);
-        config.create_with_context(Quiet).map_err(|source| Error::Client {
+        config.create_with_context(Quiet::default()).map_err(|source| Error::Client {
             action: "make a consumer of",
             topic: self.topic.clone(),
             source,

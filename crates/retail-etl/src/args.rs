@@ -117,3 +117,28 @@ impl RunArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_to_log_is_said_before_the_subcommand_or_after() {
+        for words in [
+            &["retail-etl", "--log", "debug", "--log-format", "json", "run"][..],
+            &["retail-etl", "run", "--log", "debug", "--log-format", "json"],
+            &["retail-etl", "--log", "trace", "run", "--log=debug", "--log-format=json"],
+        ] {
+            let args = Args::try_parse_from(words).unwrap();
+            let told = (args.log.log.as_str(), format!("{:?}", args.log.log_format));
+            assert_eq!(told, ("debug", "Json".to_owned()), "{words:?}");
+        }
+    }
+}

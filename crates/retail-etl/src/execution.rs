@@ -11,6 +11,7 @@
 pub mod args;
 mod attempt;
 mod failure_command;
+mod logs;
 pub mod metrics;
 mod session;
 
@@ -110,9 +111,17 @@ pub async fn execute(
     let mut options = options.clone();
     options.extract.inputs =
         placeholders::fill(&options.extract.inputs, time.with_timezone(&occasion.zone))?;
-    let logs = job.logs.clone().unwrap_or_else(|| options.load.output.join("logs"));
-    let log_file = logs.join(format!("{base_id}.log"));
+    let folder = job.logs.clone().unwrap_or_else(|| options.load.output.join("logs"));
+    let log_file = folder.join(format!("{base_id}.log"));
     surroundings.log_copy.begin(&log_file)?;
+    match logs::keep_newest(&folder, job.keep_logs as usize) {
+        Ok(0) => {}
+        Ok(removed) => tracing::debug!(removed, "old log files removed"),
+        // No reason not to make the run.
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "old log files could not be removed");
+        }
+    }
     let mut execution = Execution {
         surroundings,
         options,

@@ -6,14 +6,19 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arus_runtime::clock::SystemClock;
+use arus_runtime::environment::with_variables;
 use arus_runtime::exit;
 use arus_runtime::shutdown::on_signals;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use retail_etl::args::Args;
 use retail_etl::commands::{self, Command, World};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    // The one that runs in containers. What --on-failure starts has variables of its own, which the
+    // other subcommands must not take for flags.
+    let schedule = |command| with_variables(command, &["force"]);
+    let matches = Args::command().mut_subcommand("schedule", schedule).get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     exit::report(start(&args))
 }
 

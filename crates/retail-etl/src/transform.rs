@@ -1,22 +1,24 @@
 //! From invoice lines to tables: DataFusion plans, one file a table.
 //!
-//! Each batch of lines is read once and given to three plans that run while reading goes on
-//! ([`lines`]); they give one row per invoice, per product and description, and per product. All
-//! tables follow from these small results by plans that read like the question they answer. So
-//! memory grows with the number of invoices and of the different products in each, not with the
-//! number of lines.
+//! Each batch of lines is read once, becomes facts of a star schema ([`star`]), and is given to three
+//! plans that run while reading goes on ([`lines`]); they give one row per invoice, per product and
+//! description, and per product. All tables follow from these small results and the dimensions, by
+//! plans that read like the question they answer. So memory grows with the number of invoices and of
+//! the different products in each, not with the number of lines.
 
 mod customer_cohorts;
 mod customer_months;
+mod distinct;
 mod feed;
 mod lines;
 mod monthly_customers;
 mod monthly_sales;
-mod names;
 mod new_and_returning;
-mod session;
+mod star;
+mod texts;
 mod top_countries;
 mod top_products;
+mod totals;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::kernels::boolean::not;
@@ -28,9 +30,10 @@ use tokio::task::JoinHandle;
 
 use crate::Error;
 use crate::tables::{SHAPES, TableShape, Tables};
+use distinct::distinct_numbers;
 use feed::Feeder;
 use lines::LinesPlan;
-use names::Names;
+use star::Star;
 
 /// What is asked of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +53,16 @@ pub struct Transform {
     options: TransformOptions,
     runtime: Runtime,
     context: SessionContext,
-    names: Names,
+    star: Star,
+    plans: Vec<Fed>,
+}
+
+/// A plan over lines, at work.
+struct Fed {
+    /// The name of the table that it gives.
+    gives: &'static str,
     feeder: Feeder,
-    /// In the order of [`lines::PLANS`].
-    results: Vec<Collected>,
+    result: Collected,
 }
 
 impl Transform {
@@ -62,18 +71,27 @@ impl Transform {
     /// # Errors
     /// When threads or plans cannot be made.
     pub fn start(options: &TransformOptions) -> Result<Self, Error> {
+        Self::with_plans(options, &lines::PLANS)
+    }
+
+    fn with_plans(options: &TransformOptions, plans: &[LinesPlan]) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("transform")
             .build()
             .map_err(Error::Threads)?;
-        let context = session::new();
-        let names = Names::new();
-        let (feeder, table) = feed::feed(names.schema(), lines::PLANS.len());
-        context.register_table(lines::INPUT, table)?;
-        let collect = |plan: &LinesPlan| session::collect(context.clone(), plan.sql);
-        let results = lines::PLANS.iter().map(|plan| runtime.spawn(collect(plan))).collect();
-        Ok(Self { options: options.clone(), runtime, context, names, feeder, results })
+        let star = Star::new();
+        let plans = plans.iter().map(|plan| {
+            let (feeder, table) = feed::feed(star.schema());
+            // A session of its own, which goes with the plan, and with it the table: a plan that
+            // fails before it reads leaves nobody waiting for it to read.
+            let context = session();
+            context.register_table(lines::INPUT, table)?;
+            let result = runtime.spawn(arus_plan::collect(context, plan.sql));
+            Ok(Fed { gives: plan.gives, feeder, result })
+        });
+        let plans = plans.collect::<Result<_, Error>>()?;
+        Ok(Self { options: options.clone(), runtime, context: session(), star, plans })
     }
 
     /// Gives a batch of `invoice_schema()` to the plans, waiting while they are busy with those
@@ -82,11 +100,12 @@ impl Transform {
     /// # Errors
     /// When a plan has failed: the error is its own.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let numbered = match self.options.exclude_cancelled {
-            true => self.names.number(&without_cancelled(batch)?)?,
-            false => self.names.number(batch)?,
+        let facts = match self.options.exclude_cancelled {
+            true => self.star.facts(&without_cancelled(batch)?)?,
+            false => self.star.facts(batch)?,
         };
-        self.feeder.send(&numbered).map_err(|()| self.failure())
+        let sent = self.plans.iter().try_for_each(|plan| plan.feeder.send(facts.clone()));
+        sent.map_err(|()| self.failure())
     }
 
     /// Tells the plans that there are no more lines, and computes the tables from what they give.
@@ -94,14 +113,14 @@ impl Transform {
     /// # Errors
     /// When a plan fails.
     pub fn finish(self) -> Result<Tables, Error> {
-        let Self { options, runtime, context, names, feeder, results } = self;
-        drop(feeder);
-        for (name, table) in names.tables()? {
+        let Self { options, runtime, context, star, plans } = self;
+        for (name, table) in star.dimensions()? {
             context.register_batch(name, table)?;
         }
         runtime.block_on(async {
-            for (plan, result) in lines::PLANS.iter().zip(results) {
-                context.register_batch(plan.gives, result.await.map_err(died)??)?;
+            let results: Vec<_> = plans.into_iter().map(Fed::end).collect();
+            for (name, result) in results {
+                context.register_batch(name, result.await.map_err(died)??)?;
             }
             tables(&context, options.top).await
         })
@@ -112,8 +131,8 @@ impl Transform {
         self.runtime.block_on(async {
             loop {
                 tokio::task::yield_now().await;
-                if let Some(index) = self.results.iter().position(Collected::is_finished) {
-                    return match self.results.swap_remove(index).await {
+                if let Some(index) = self.plans.iter().position(|plan| plan.result.is_finished()) {
+                    return match self.plans.swap_remove(index).result.await {
                         Ok(Ok(_)) => died("a plan ended before its input"),
                         Ok(Err(error)) => error.into(),
                         Err(error) => died(error),
@@ -122,6 +141,21 @@ impl Transform {
             }
         })
     }
+}
+
+impl Fed {
+    /// Tells the plan that there are no more lines. What it gives, and its name.
+    fn end(self) -> (&'static str, Collected) {
+        drop(self.feeder);
+        (self.gives, self.result)
+    }
+}
+
+/// A session that knows the functions of the queries.
+fn session() -> SessionContext {
+    let session = arus_plan::session();
+    session.register_udaf(distinct_numbers());
+    session
 }
 
 fn died(reason: impl ToString) -> Error {
@@ -137,8 +171,15 @@ fn without_cancelled(batch: &RecordBatch) -> Result<RecordBatch, Error> {
 
 /// The tables, from the results of the plans over lines, which `context` knows by name.
 async fn tables(context: &SessionContext, top: u32) -> Result<Tables, Error> {
-    let months = session::collect(context.clone(), customer_months::SQL).await?;
-    context.register_batch(customer_months::GIVES, months)?;
+    let grounds = [
+        ("customer_months", customer_months::SQL),
+        ("invoices", totals::INVOICES),
+        ("product_names", totals::PRODUCT_NAMES),
+    ];
+    let collected = grounds.map(|(_, sql)| tokio::spawn(arus_plan::collect(context.clone(), sql)));
+    for (&(name, _), collected) in grounds.iter().zip(collected) {
+        context.register_batch(name, collected.await.map_err(died)??)?;
+    }
     let plans = [
         monthly_customers::SQL.to_owned(),
         new_and_returning::SQL.to_owned(),
@@ -148,7 +189,7 @@ async fn tables(context: &SessionContext, top: u32) -> Result<Tables, Error> {
         top_countries::sql(top),
     ];
     // Beside each other.
-    let collected = plans.map(|sql| tokio::spawn(session::collect(context.clone(), sql)));
+    let collected = plans.map(|sql| tokio::spawn(arus_plan::collect(context.clone(), sql)));
     let mut batches = Vec::with_capacity(collected.len());
     for (shape, collected) in SHAPES.iter().zip(collected) {
         batches.push(in_shape(shape, &collected.await.map_err(died)??)?);
@@ -171,4 +212,45 @@ fn in_shape(shape: &TableShape, batch: &RecordBatch) -> Result<RecordBatch, Data
     });
     let columns = columns.collect::<Result<Vec<_>, DataFusionError>>()?;
     Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use arus_models::invoice_schema;
+
+    use super::*;
+
+    const SLOW: Duration = Duration::from_secs(60);
+
+    /// Gives lines until they are refused, and says why they are.
+    fn refusal(plan: LinesPlan) -> String {
+        let (tell, told) = mpsc::channel();
+        // On a thread of its own: whoever waits for ever is found out.
+        std::thread::spawn(move || {
+            let options = TransformOptions { exclude_cancelled: false, top: 1 };
+            let plans = [LinesPlan { ..lines::PLANS[0] }, plan];
+            let mut transform = Transform::with_plans(&options, &plans).unwrap();
+            let lines = RecordBatch::new_empty(invoice_schema());
+            let error = (0..1_000).find_map(|_| transform.add(&lines).err());
+            tell.send(error.expect("no plan takes lines for ever").to_string()).unwrap();
+        });
+        told.recv_timeout(SLOW).expect("the plan that failed is noticed")
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_made_is_told() {
+        let sql = "SELECT colour FROM invoice_lines";
+        let refusal = refusal(LinesPlan { gives: "colours", sql });
+        assert!(refusal.contains("colour"), "{refusal}");
+    }
+
+    #[test]
+    fn a_plan_that_fails_at_work_is_told() {
+        let sql = "SELECT count(*) FROM invoice_lines a, invoice_lines b, invoice_lines c";
+        let refusal = refusal(LinesPlan { gives: "pairs", sql });
+        assert!(refusal.contains("once only"), "{refusal}");
+    }
 }

@@ -42,6 +42,17 @@ pub enum Error {
     /// The metrics recorder cannot be set up, for instance because it is set up already.
     #[error("cannot set up the metrics: {0}")]
     Metrics(String),
+    /// `--health` without an address.
+    #[error("--health asks the program at --metrics-addr: set METRICS_ADDR as it has it")]
+    NoHealthAddress,
+    /// The program at the metrics address is not at work.
+    #[error("the program at {address} is not at work: {reason}")]
+    NotAtWork {
+        /// Where it was asked.
+        address: SocketAddr,
+        /// Its answer, or why there is none.
+        reason: String,
+    },
     /// A thread cannot be started.
     #[error("cannot start the thread \"{name}\": {source}")]
     Thread {

@@ -15,13 +15,14 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::Error;
 
-/// Log flags, flattened into every program.
+/// Log flags, flattened into every program; where it has subcommands, before them or after.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogArgs {
     /// What to log: a level (error, warn, info, debug, trace) or a filter by module like
     /// "info,rdkafka=debug"
     #[arg(
         long,
+        global = true,
         env = "ARUS_LOG",
         default_value = "info",
         value_name = "FILTER",
@@ -32,6 +33,7 @@ pub struct LogArgs {
     /// How to log: "text" for people, "json" for machines (one object per line)
     #[arg(
         long,
+        global = true,
         env = "ARUS_LOG_FORMAT",
         default_value = "text",
         value_enum,

@@ -3,9 +3,13 @@
 //!
 //! The server is a few lines on a plain thread: one short answer per scrape needs no web framework,
 //! and binding ourselves lets port 0 tell which port it became.
+//!
+//! `/health` at the same address is for whoever starts programs in order: it says 503 until the
+//! program is [`at_work`]. `--health` asks it, so that an image needs no program for that.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +27,14 @@ pub const BUCKETS_SECONDS: [f64; 15] =
 const PATIENCE: Duration = Duration::from_secs(2);
 const LARGEST_REQUEST_BYTES: usize = 16 * 1024;
 
+/// One per process, as the recorder of the metrics is.
+static AT_WORK: AtomicBool = AtomicBool::new(false);
+
+/// Says, for `/health`, that what the program needs is there and its work has begun.
+pub fn at_work() {
+    AT_WORK.store(true, Ordering::Relaxed);
+}
+
 /// Metrics flags, flattened into every long-running program.
 #[derive(Clone, Debug, clap::Args)]
 pub struct MetricsArgs {
@@ -30,9 +42,34 @@ pub struct MetricsArgs {
     /// [default: off]
     #[arg(long, env = "METRICS_ADDR", value_name = "HOST:PORT", help_heading = "Logs and metrics")]
     pub metrics_addr: Option<SocketAddr>,
+
+    /// Ask the program that serves --metrics-addr whether it is at work, and end: code 0 if it is,
+    /// 1 if not. For the health checks of containers
+    #[arg(long, help_heading = "Logs and metrics")]
+    pub health: bool,
 }
 
 impl MetricsArgs {
+    /// What `--health` asks; without that flag there is nothing to ask, and `None` to tell.
+    ///
+    /// # Errors
+    /// [`Error::NotAtWork`] when the program is not, or does not answer within two seconds;
+    /// [`Error::NoHealthAddress`] without `--metrics-addr`.
+    pub fn ask_health(&self) -> Result<Option<SocketAddr>, Error> {
+        if !self.health {
+            return Ok(None);
+        }
+        let address = reachable(self.metrics_addr.ok_or(Error::NoHealthAddress)?);
+        match ask(address) {
+            Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => Ok(Some(address)),
+            Ok(answer) => {
+                let reason = answer.lines().last().unwrap_or("it answers nothing").to_owned();
+                Err(Error::NotAtWork { address, reason })
+            }
+            Err(error) => Err(Error::NotAtWork { address, reason: error.to_string() }),
+        }
+    }
+
     /// Serves `/metrics` and `/health` from now on if an address was given, and returns the address
     /// bound.
     ///
@@ -63,6 +100,27 @@ impl MetricsArgs {
     }
 }
 
+/// Where to connect to what listens here: all addresses of a machine are no place to go to.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
+}
+
+/// The whole answer of `/health`.
+fn ask(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(LARGEST_REQUEST_BYTES as u64).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let started = thread::Builder::new().name(name.to_owned()).spawn(body);
     started.map(drop).map_err(|source| Error::Thread { name, source })
@@ -89,7 +147,10 @@ fn answer(mut stream: TcpStream, handle: &PrometheusHandle) -> io::Result<()> {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let (status, body) = match (method, path) {
         (b"GET" | b"HEAD", b"/" | b"/metrics") => ("200 OK", handle.render()),
-        (b"GET" | b"HEAD", b"/health") => ("200 OK", "OK\n".to_owned()),
+        (b"GET" | b"HEAD", b"/health") => match AT_WORK.load(Ordering::Relaxed) {
+            true => ("200 OK", "at work\n".to_owned()),
+            false => ("503 Service Unavailable", "starting\n".to_owned()),
+        },
         (b"GET" | b"HEAD", _) => ("404 Not Found", "metrics are at /metrics\n".to_owned()),
         _ => ("405 Method Not Allowed", "use GET\n".to_owned()),
     };
@@ -128,7 +189,11 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn ask(address: SocketAddr, request: &str) -> String {
+    fn args(address: &str, health: bool) -> MetricsArgs {
+        MetricsArgs { metrics_addr: Some(address.parse().unwrap()), health }
+    }
+
+    fn request(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -139,27 +204,34 @@ mod tests {
     // One test: the recorder is one per process.
     #[test]
     fn serves_text_at_a_free_port() {
-        assert_eq!(MetricsArgs { metrics_addr: None }.serve().unwrap(), None);
-        let args = MetricsArgs { metrics_addr: Some("127.0.0.1:0".parse().unwrap()) };
-        let address = args.serve().unwrap().unwrap();
+        assert_eq!(args("127.0.0.1:0", false).ask_health().unwrap(), None);
+        assert_eq!(MetricsArgs { metrics_addr: None, health: false }.serve().unwrap(), None);
+        let address = args("127.0.0.1:0", false).serve().unwrap().unwrap();
         assert_ne!(address.port(), 0);
 
         metrics::counter!("rows_total", "kind" => "late").increment(3);
         metrics::histogram!("epoch_duration_seconds").record(0.003);
         // A scraper that connects and hangs up at once must not end the service.
         drop(TcpStream::connect(address).unwrap());
-        let text = ask(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        let text = request(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
         assert!(text.contains("rows_total{kind=\"late\"} 3"), "{text}");
         assert!(text.contains("epoch_duration_seconds_bucket{le=\"0.002\"} 0"), "{text}");
         assert!(text.contains("epoch_duration_seconds_bucket{le=\"0.005\"} 1"), "{text}");
         assert!(text.contains("epoch_duration_seconds_bucket{le=\"60\"} 1"), "{text}");
 
-        assert!(ask(address, "GET /health HTTP/1.0\r\n\r\n").ends_with("OK\n"));
-        assert!(ask(address, "GET /x HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404"));
-        assert!(ask(address, "POST /metrics HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 405"));
+        let told = |address: String| args(&address, true).ask_health();
+        let error = told(address.to_string()).unwrap_err().to_string();
+        assert_eq!(error, format!("the program at {address} is not at work: starting"));
+        at_work();
+        assert_eq!(told(address.to_string()).unwrap(), Some(address));
+        // As in a container, where a program listens at all addresses.
+        assert_eq!(told(format!("0.0.0.0:{}", address.port())).unwrap(), Some(address));
+        assert!(request(address, "GET /health HTTP/1.0\r\n\r\n").ends_with("at work\n"));
+        assert!(request(address, "GET /x HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404"));
+        assert!(request(address, "POST /metrics HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 405"));
 
-        let taken = MetricsArgs { metrics_addr: Some(address) }.serve().unwrap_err();
+        let taken = MetricsArgs { metrics_addr: Some(address), health: false }.serve().unwrap_err();
         assert!(
             taken.to_string().starts_with(&format!("cannot serve metrics at {address}")),
             "{taken}"

@@ -42,6 +42,17 @@ pub enum Error {
         /// The server's words.
         reason: String,
     },
+    /// The server and we do not agree on TLS: its certificate did not pass, or ours.
+    #[error(
+        "{database} cannot be reached securely ({reason}): check sslmode, sslrootcert and the host \
+        name of the database URL, and sslcert and sslkey if the server asks for a certificate"
+    )]
+    Tls {
+        /// The database, as [`crate::Store::describe`] calls it.
+        database: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The SQLite file or its folder cannot be opened or made.
     #[error(
         "{database} cannot be opened ({reason}): check that the path is right and that its \
@@ -75,7 +86,7 @@ pub enum Error {
     /// A column's type has no place in the database.
     #[error(
         "column {column:?} of table {table:?} has type {data_type}, which the database cannot \
-        hold: cast it to an integer, float, text, boolean, date, decimal or a timestamp with \
+        hold: cast it to an integer, float, text, boolean, bytes, date, decimal or a timestamp with \
         time zone"
     )]
     UnsupportedType {

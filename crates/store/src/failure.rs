@@ -1,5 +1,6 @@
 //! Which failures pass by themselves, and how long to wait for that.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,8 +15,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 pub(crate) enum Failure {
     /// The driver's or the database's error.
     Sql(sqlx::Error),
-    /// The job's epoch is not the expected one.
-    Epoch { found: Option<u64> },
+    /// A job's epoch is not the expected one.
+    Epoch { job: String, found: Option<u64> },
 }
 
 impl From<sqlx::Error> for Failure {
@@ -31,8 +32,10 @@ pub(crate) enum Trouble {
     Unreachable,
     /// Another writer holds the database: may pass.
     Locked,
-    /// User, password, database name or TLS: will not pass.
+    /// User, password or database name: will not pass.
     Refused,
+    /// A certificate did not pass, or one side does not speak TLS: will not pass.
+    Tls,
     /// The SQLite file cannot be opened or is no database: will not pass.
     File,
     /// Two processes made the same table in the same moment: looking again finds it.
@@ -44,8 +47,15 @@ pub(crate) enum Trouble {
 impl Trouble {
     pub(crate) fn of(error: &sqlx::Error) -> Self {
         match error {
+            // That is how rustls tells what is wrong with the other side; a broken connection is
+            // told in other ways.
+            sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Trouble::Tls,
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Trouble::Unreachable,
-            sqlx::Error::Tls(_) => Trouble::Refused,
+            sqlx::Error::Tls(_) => Trouble::Tls,
+            // No answer at all, for the connection was closed before it.
+            sqlx::Error::Protocol(text) if text.ends_with("from SSLRequest: 0x00") => {
+                Trouble::Unreachable
+            }
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
                 // PostgreSQL's codes have five characters, SQLite's are small numbers.
@@ -132,6 +142,7 @@ impl<'a> Patience<'a> {
             Trouble::Unreachable => Error::Unreachable { database, waited, reason },
             Trouble::Locked => Error::Locked { database, waited },
             Trouble::Refused => Error::Refused { database, reason },
+            Trouble::Tls => Error::Tls { database, reason },
             Trouble::File => Error::File { database, reason },
             Trouble::MadeMeanwhile | Trouble::Permanent => {
                 Error::Database { database, action: self.action.to_string(), reason }
@@ -144,6 +155,7 @@ impl<'a> Patience<'a> {
 fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Tls(error) => error.to_string(),
         sqlx::Error::PoolTimedOut => "no connection became free or could be made".to_string(),
         sqlx::Error::Database(error) => match error.code() {
             Some(code) => format!("{} (code {code})", error.message()),

@@ -25,7 +25,8 @@
 //!
 //! A password may stand in the URL, in `PGPASSWORD`, or in the file that `PGPASSFILE` names (else
 //! `~/.pgpass`); it appears in no message and no `Debug` output. TLS follows the URL's `sslmode`,
-//! `sslrootcert`, `sslcert`, `sslkey`.
+//! `sslrootcert`, `sslcert`, `sslkey`; as in libpq, `sslmode=require` with a root certificate checks
+//! the server's, and without one it only encrypts.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -68,5 +69,5 @@ pub use args::DatabaseArgs;
 pub use error::Error;
 pub use lock::StoreLock;
 pub use selection::{Condition, Selection};
-pub use store::Store;
+pub use store::{Boxed, EpochStep, Store};
 pub use table::{TableSpec, TableWrite};

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sqlx::{Connection, PgConnection};
 
+use crate::store::Boxed;
+
 /// A lock that is held until it is released or dropped, or the process ends, however it ends.
 ///
 /// On SQLite it is a lock of the operating system on a file beside the database: `NAME.lock`. On
@@ -46,25 +48,29 @@ impl StoreLock {
     }
 
     /// Whether it is still ours: PostgreSQL forgets it when the connection breaks.
-    pub async fn is_held(&mut self) -> bool {
-        match &mut self.held {
-            Held::File(_) | Held::Alone => true,
-            Held::Session(connection) => connection.ping().await.is_ok(),
-        }
+    pub fn is_held(&mut self) -> Boxed<'_, bool> {
+        Box::pin(async move {
+            match &mut self.held {
+                Held::File(_) | Held::Alone => true,
+                Held::Session(connection) => connection.ping().await.is_ok(),
+            }
+        })
     }
 
     /// Gives it back now. A dropped lock on PostgreSQL is given back a moment later, when the
     /// server sees the connection end.
-    pub async fn release(self) {
-        if let Held::Session(mut connection) = self.held {
-            // The end of the session releases it as well; this one is waited for.
-            let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()");
-            if let Err(error) = unlocked.execute(&mut *connection).await {
-                tracing::debug!(%error, "the lock went with its connection");
+    pub fn release(self) -> Boxed<'static, ()> {
+        Box::pin(async move {
+            if let Held::Session(mut connection) = self.held {
+                // The end of the session releases it as well; this one is waited for.
+                let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()");
+                if let Err(error) = unlocked.execute(&mut *connection).await {
+                    tracing::debug!(%error, "the lock went with its connection");
+                }
+                if let Err(error) = connection.close().await {
+                    tracing::debug!(%error, "the lock's connection was closed already");
+                }
             }
-            if let Err(error) = connection.close().await {
-                tracing::debug!(%error, "the lock's connection was closed already");
-            }
-        }
+        })
     }
 }

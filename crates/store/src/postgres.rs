@@ -64,6 +64,9 @@ impl Postgres {
         options: &PgConnectOptions,
         wait_for: Duration,
     ) -> Result<Self, sqlx::Error> {
+        // With sslmode=verify-ca sqlx asks for the program's choice, and panics where there is none
+        // and two to choose from. Another choice that was made before is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut options = options.clone().disable_statement_logging();
         if options.get_application_name().is_none() {
             options = options.application_name("arus");
@@ -143,38 +146,27 @@ impl Postgres {
         read_epoch(&mut *self.pool.acquire().await?, job).await
     }
 
-    pub(crate) async fn commit_epoch(
+    pub(crate) async fn commit_epochs(
         &self,
-        change: &mut EpochChange<'_>,
+        epochs: &mut [EpochChange<'_>],
         writes: &[Change<'_>],
     ) -> Result<(), Failure> {
         let mut loan = Loan::from(&self.pool).await?;
         let mut transaction = loan.connection()?.begin().await?;
-        // Both wait for a transaction that is changing the row, then see what it left. The number
-        // of a transaction never comes again, so it is the mark of this attempt.
-        let sql = match change.previous {
-            None => format!(
-                "INSERT INTO {EPOCHS} (job, epoch, commit_mark, committed_at) \
-                 VALUES ($1, $2, txid_current()::text, clock_timestamp()) \
-                 ON CONFLICT (job) DO NOTHING RETURNING commit_mark"
-            ),
-            Some(_) => format!(
-                "UPDATE {EPOCHS} SET epoch = $2, commit_mark = txid_current()::text, \
-                 committed_at = clock_timestamp() WHERE job = $1 AND epoch = $3 \
-                 RETURNING commit_mark"
-            ),
-        };
-        let mut query =
-            sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(change.job).bind(change.epoch);
-        if let Some(previous) = change.previous {
-            query = query.bind(previous);
+        let mut marks = Vec::with_capacity(epochs.len());
+        for change in epochs.iter() {
+            let Some(mark) = move_epoch(&mut transaction, change).await? else {
+                let found = read_epoch(&mut transaction, change.job).await?;
+                transaction.rollback().await?;
+                loan.give_back();
+                return change.judge(found);
+            };
+            marks.push(mark);
         }
-        let Some(mark) = query.fetch_optional(&mut *transaction).await? else {
-            let found = read_epoch(&mut transaction, change.job).await?;
-            return change.judge(found);
-        };
         apply_all(&mut transaction, writes).await?;
-        change.attempts.push(mark);
+        for (change, mark) in epochs.iter_mut().zip(marks) {
+            change.attempts.push(mark);
+        }
         transaction.commit().await?;
         loan.give_back();
         Ok(())
@@ -189,7 +181,7 @@ impl Postgres {
         Ok(())
     }
 
-    pub(crate) async fn reset(&self, job: &str, tables: &[&str]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
         // Asked first: to drop an absent table makes the server send a notice, which would stand in
         // the log.
         let mut present = Vec::with_capacity(tables.len());
@@ -203,8 +195,10 @@ impl Postgres {
             execute(&mut transaction, format!("DROP TABLE IF EXISTS {}", quote_table(table)))
                 .await?;
         }
-        let sql = format!("DELETE FROM {EPOCHS} WHERE job = $1");
-        sqlx::query(AssertSqlSafe(sql)).bind(job).execute(&mut *transaction).await?;
+        for job in jobs {
+            let sql = format!("DELETE FROM {EPOCHS} WHERE job = $1");
+            sqlx::query(AssertSqlSafe(sql)).bind(*job).execute(&mut *transaction).await?;
+        }
         transaction.commit().await
     }
 
@@ -247,6 +241,33 @@ fn quote_table(name: &str) -> String {
 async fn execute(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
     Ok(())
+}
+
+/// Moves a job's epoch and gives the attempt's mark; `None` if it does not stand where it should.
+async fn move_epoch(
+    connection: &mut PgConnection,
+    change: &EpochChange<'_>,
+) -> Result<Option<String>, sqlx::Error> {
+    // Both wait for a transaction that is changing the row, then see what it left. The number of a
+    // transaction never comes again, so it is the mark of this attempt.
+    let sql = match change.previous {
+        None => format!(
+            "INSERT INTO {EPOCHS} (job, epoch, commit_mark, committed_at) \
+             VALUES ($1, $2, txid_current()::text, clock_timestamp()) \
+             ON CONFLICT (job) DO NOTHING RETURNING commit_mark"
+        ),
+        Some(_) => format!(
+            "UPDATE {EPOCHS} SET epoch = $2, commit_mark = txid_current()::text, \
+             committed_at = clock_timestamp() WHERE job = $1 AND epoch = $3 \
+             RETURNING commit_mark"
+        ),
+    };
+    let mut query =
+        sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(change.job).bind(change.epoch);
+    if let Some(previous) = change.previous {
+        query = query.bind(previous);
+    }
+    query.fetch_optional(connection).await
 }
 
 async fn read_epoch(
@@ -369,6 +390,8 @@ fn arrays(write: &Change<'_>, rows: std::ops::Range<usize>) -> Result<PgArgument
                 Cells::Text(a) => arguments
                     .add(rows.map(|r| a.is_valid(r).then(|| a.value(r))).collect::<Vec<_>>()),
                 Cells::Boolean(a) => arguments
+                    .add(rows.map(|r| a.is_valid(r).then(|| a.value(r))).collect::<Vec<_>>()),
+                Cells::Bytes(a) => arguments
                     .add(rows.map(|r| a.is_valid(r).then(|| a.value(r))).collect::<Vec<_>>()),
                 Cells::Date(a) => {
                     let date = |days: i32| NaiveDate::default() + TimeDelta::days(i64::from(days));

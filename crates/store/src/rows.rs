@@ -1,11 +1,11 @@
-//! Record batches on their way to and from a database: each column in one of six plain forms.
+//! Record batches on their way to and from a database: each column in one of seven plain forms.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray, UInt64Array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::{
@@ -28,6 +28,7 @@ pub(crate) enum Cells {
     Float(Float64Array),
     Text(StringArray),
     Boolean(BooleanArray),
+    Bytes(BinaryArray),
     Date(Date32Array),
     Timestamp(TimestampMicrosecondArray),
 }
@@ -185,6 +186,10 @@ impl Cells {
                 Cells::Text(array)
             }
             Kind::Boolean => Cells::Boolean(array.as_boolean().clone()),
+            Kind::Bytes => {
+                let array = convert(array, &DataType::Binary).map_err(whole)?;
+                Cells::Bytes(array.as_binary::<i32>().clone())
+            }
             Kind::Date => {
                 let array = array.as_primitive::<Date32Type>().clone();
                 refuse(
@@ -204,6 +209,7 @@ impl Cells {
             Cells::Float(array) => Arc::new(array.clone()),
             Cells::Text(array) => Arc::new(array.clone()),
             Cells::Boolean(array) => Arc::new(array.clone()),
+            Cells::Bytes(array) => Arc::new(array.clone()),
             Cells::Date(array) => Arc::new(array.clone()),
             Cells::Timestamp(array) => Arc::new(array.clone()),
         }
@@ -216,6 +222,7 @@ impl Cells {
             Cells::Float(_) => Cells::Float(taken.as_primitive().clone()),
             Cells::Text(_) => Cells::Text(taken.as_string().clone()),
             Cells::Boolean(_) => Cells::Boolean(taken.as_boolean().clone()),
+            Cells::Bytes(_) => Cells::Bytes(taken.as_binary().clone()),
             Cells::Date(_) => Cells::Date(taken.as_primitive().clone()),
             Cells::Timestamp(_) => Cells::Timestamp(taken.as_primitive().clone()),
         })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, BooleanArray, Int64Array, StringArray};
+use arrow::array::{Array, BinaryArray, BooleanArray, Int64Array, StringArray};
 use arrow::datatypes::TimeUnit;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike};
 use sqlx::sqlite::{
@@ -120,37 +120,26 @@ impl Sqlite {
         read_epoch(&mut *self.pool.acquire().await?, job).await
     }
 
-    pub(crate) async fn commit_epoch(
+    pub(crate) async fn commit_epochs(
         &self,
-        change: &mut EpochChange<'_>,
+        epochs: &mut [EpochChange<'_>],
         writes: &[Change<'_>],
     ) -> Result<(), Failure> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
-        const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
-        const MARK: &str = "lower(hex(randomblob(16)))";
-        let sql = match change.previous {
-            None => format!(
-                "INSERT INTO {EPOCHS} (job, epoch, commit_mark, committed_at) \
-                 VALUES (?1, ?2, {MARK}, {NOW}) ON CONFLICT DO NOTHING RETURNING commit_mark"
-            ),
-            Some(_) => format!(
-                "UPDATE {EPOCHS} SET epoch = ?2, commit_mark = {MARK}, committed_at = {NOW} \
-                 WHERE job = ?1 AND epoch = ?3 RETURNING commit_mark"
-            ),
-        };
-        let mut query =
-            sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(change.job).bind(change.epoch);
-        if let Some(previous) = change.previous {
-            query = query.bind(previous);
+        let mut marks = Vec::with_capacity(epochs.len());
+        for change in epochs.iter() {
+            let Some(mark) = move_epoch(&mut transaction, change).await? else {
+                let found = read_epoch(&mut transaction, change.job).await?;
+                return change.judge(found);
+            };
+            marks.push(mark);
         }
-        let Some(mark) = query.fetch_optional(&mut *transaction).await? else {
-            let found = read_epoch(&mut transaction, change.job).await?;
-            return change.judge(found);
-        };
         for write in writes {
             apply(&mut transaction, write).await?;
         }
-        change.attempts.push(mark);
+        for (change, mark) in epochs.iter_mut().zip(marks) {
+            change.attempts.push(mark);
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -163,14 +152,16 @@ impl Sqlite {
         transaction.commit().await
     }
 
-    pub(crate) async fn reset(&self, job: &str, tables: &[&str]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
         for table in tables {
             let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
         }
-        let sql = format!("DELETE FROM {EPOCHS} WHERE job = ?");
-        sqlx::query(AssertSqlSafe(sql)).bind(job).execute(&mut *transaction).await?;
+        for job in jobs {
+            let sql = format!("DELETE FROM {EPOCHS} WHERE job = ?");
+            sqlx::query(AssertSqlSafe(sql)).bind(*job).execute(&mut *transaction).await?;
+        }
         transaction.commit().await
     }
 
@@ -221,6 +212,31 @@ fn selected(
         }
     }
     Ok(arguments)
+}
+
+/// Moves a job's epoch and gives the attempt's mark; `None` if it does not stand where it should.
+async fn move_epoch(
+    connection: &mut SqliteConnection,
+    change: &EpochChange<'_>,
+) -> Result<Option<String>, sqlx::Error> {
+    const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+    const MARK: &str = "lower(hex(randomblob(16)))";
+    let sql = match change.previous {
+        None => format!(
+            "INSERT INTO {EPOCHS} (job, epoch, commit_mark, committed_at) \
+             VALUES (?1, ?2, {MARK}, {NOW}) ON CONFLICT DO NOTHING RETURNING commit_mark"
+        ),
+        Some(_) => format!(
+            "UPDATE {EPOCHS} SET epoch = ?2, commit_mark = {MARK}, committed_at = {NOW} \
+             WHERE job = ?1 AND epoch = ?3 RETURNING commit_mark"
+        ),
+    };
+    let mut query =
+        sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(change.job).bind(change.epoch);
+    if let Some(previous) = change.previous {
+        query = query.bind(previous);
+    }
+    query.fetch_optional(connection).await
 }
 
 async fn read_epoch(
@@ -304,6 +320,7 @@ fn bind(
         Cells::Integer(array) => arguments.add(array.is_valid(row).then(|| array.value(row))),
         Cells::Float(array) => arguments.add(array.is_valid(row).then(|| array.value(row))),
         Cells::Text(array) => arguments.add(array.is_valid(row).then(|| array.value(row))),
+        Cells::Bytes(array) => arguments.add(array.is_valid(row).then(|| array.value(row))),
         Cells::Boolean(array) => {
             arguments.add(array.is_valid(row).then(|| i64::from(array.value(row))))
         }
@@ -362,6 +379,10 @@ fn decode(rows: &[SqliteRow], index: usize, column: &Column<'_>) -> Result<Cells
         }
         Kind::Text | Kind::Decimal { .. } => {
             Cells::Text(texts().collect::<Result<StringArray, _>>()?)
+        }
+        Kind::Bytes => {
+            let values = rows.iter().map(|row| row.try_get::<Option<&[u8]>, _>(index));
+            Cells::Bytes(values.collect::<Result<BinaryArray, _>>()?)
         }
         Kind::Date => {
             let days = |text: &str| -> Result<i32, sqlx::Error> {

@@ -1,6 +1,7 @@
 //! The port: opening a database, and what can be asked of it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +15,10 @@ use crate::sqlite::Sqlite;
 use crate::table::{FoundTable, Kind, Layout};
 use crate::url::Target;
 use crate::{Error, Selection, StoreLock, TableSpec, TableWrite};
+
+/// What a call comes to. Boxed, because whoever polls a future that is not compiles all of sqlx's
+/// beneath it anew: a crate that uses this one would take twice as long.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A database, open. Clones share its connections (at most four).
 ///
@@ -51,6 +56,17 @@ macro_rules! on {
     };
 }
 
+/// A job's step from one epoch to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochStep<'a> {
+    /// The job.
+    pub job: &'a str,
+    /// The epoch that it must stand at; `None` before the first.
+    pub previous: Option<u64>,
+    /// The epoch that it moves to.
+    pub epoch: u64,
+}
+
 /// A conditional change of a job's epoch, and what its earlier attempts would have left.
 pub(crate) struct EpochChange<'a> {
     pub(crate) job: &'a str,
@@ -61,13 +77,32 @@ pub(crate) struct EpochChange<'a> {
     pub(crate) attempts: Vec<String>,
 }
 
-impl EpochChange<'_> {
+impl<'a> EpochChange<'a> {
+    fn of(step: &EpochStep<'a>) -> Result<Self, Error> {
+        check_job(step.job)?;
+        let fits = |epoch: u64| {
+            i64::try_from(epoch).map_err(|_| Error::InvalidJob {
+                job: step.job.to_string(),
+                reason: format!("its epoch {epoch} is above {}", i64::MAX),
+            })
+        };
+        Ok(Self {
+            job: step.job,
+            previous: step.previous.map(fits).transpose()?,
+            epoch: fits(step.epoch)?,
+            attempts: Vec::new(),
+        })
+    }
+
     /// What it means that the row was not as expected: `Ok` if an earlier attempt of ours changed
     /// it.
     pub(crate) fn judge(&self, found: Option<(i64, String)>) -> Result<(), Failure> {
         match found {
             Some((epoch, mark)) if epoch == self.epoch && self.attempts.contains(&mark) => Ok(()),
-            found => Err(Failure::Epoch { found: found.map(|(epoch, _)| epoch.unsigned_abs()) }),
+            found => Err(Failure::Epoch {
+                job: self.job.to_string(),
+                found: found.map(|(epoch, _)| epoch.unsigned_abs()),
+            }),
         }
     }
 }
@@ -82,36 +117,38 @@ impl Store {
     /// # Errors
     /// [`Error::Url`], [`Error::Unreachable`], [`Error::Refused`], [`Error::File`],
     /// [`Error::Locked`].
-    pub async fn connect(url: &str, wait_for: Duration) -> Result<Self, Error> {
-        let target = Target::parse(url)?;
-        let description = target.describe();
-        let mut patience = Patience::from_now(&description, "connect", wait_for);
-        let database = match target {
-            Target::Postgres(options) => loop {
-                match Postgres::connect(&options, wait_for).await {
-                    Ok(postgres) => break Database::Postgres(postgres),
-                    Err(error) => patience.wait(error).await?,
-                }
-            },
-            Target::Sqlite { options, in_memory } => {
-                if !in_memory {
-                    make_folder(&description, options.get_filename())?;
-                }
-                loop {
-                    match Sqlite::connect(&options, in_memory, wait_for).await {
-                        Ok(sqlite) => break Database::Sqlite(sqlite),
+    pub fn connect(url: &str, wait_for: Duration) -> Boxed<'_, Result<Self, Error>> {
+        Box::pin(async move {
+            let target = Target::parse(url)?;
+            let description = target.describe();
+            let mut patience = Patience::from_now(&description, "connect", wait_for);
+            let database = match target {
+                Target::Postgres(options) => loop {
+                    match Postgres::connect(&options, wait_for).await {
+                        Ok(postgres) => break Database::Postgres(postgres),
                         Err(error) => patience.wait(error).await?,
                     }
+                },
+                Target::Sqlite { options, in_memory } => {
+                    if !in_memory {
+                        make_folder(&description, options.get_filename())?;
+                    }
+                    loop {
+                        match Sqlite::connect(&options, in_memory, wait_for).await {
+                            Ok(sqlite) => break Database::Sqlite(sqlite),
+                            Err(error) => patience.wait(error).await?,
+                        }
+                    }
                 }
-            }
-        };
-        let inner = Inner {
-            database,
-            description,
-            retry_for: wait_for,
-            has_epochs: AtomicBool::new(false),
-        };
-        Ok(Self { inner: Arc::new(inner) })
+            };
+            let inner = Inner {
+                database,
+                description,
+                retry_for: wait_for,
+                has_epochs: AtomicBool::new(false),
+            };
+            Ok(Self { inner: Arc::new(inner) })
+        })
     }
 
     /// What to call the database in messages, without user and password: `SQLite file
@@ -128,45 +165,52 @@ impl Store {
     /// [`Error::TableShape`] when it is there with other columns, types or key;
     /// [`Error::InvalidTable`] and [`Error::UnsupportedType`] when it cannot be made; trouble with
     /// the database.
-    pub async fn ensure_table(&self, table: &TableSpec) -> Result<(), Error> {
-        let layout = Layout::of(table)?;
-        let mut patience = self.patience("make a table");
-        // Looking again must find what another process made; else the name is taken by something
-        // that is no table.
-        let mut looks_left = 3;
-        loop {
-            let found = on!(self.inner.database, it => it.find_table(layout.name).await);
-            let error = match found {
-                Ok(Some(found)) => return self.check_shape(&layout, &found),
-                Ok(None) => match on!(self.inner.database, it => it.create_table(&layout).await) {
-                    Ok(()) => return Ok(()),
-                    Err(error)
-                        if Trouble::of(&error) == Trouble::MadeMeanwhile && looks_left > 0 =>
-                    {
-                        looks_left -= 1;
-                        continue;
+    pub fn ensure_table<'a>(&'a self, table: &'a TableSpec) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let layout = Layout::of(table)?;
+            let mut patience = self.patience("make a table");
+            // Looking again must find what another process made; else the name is taken by something
+            // that is no table.
+            let mut looks_left = 3;
+            loop {
+                let found = on!(self.inner.database, it => it.find_table(layout.name).await);
+                let error = match found {
+                    Ok(Some(found)) => return self.check_shape(&layout, &found),
+                    Ok(None) => {
+                        match on!(self.inner.database, it => it.create_table(&layout).await) {
+                            Ok(()) => return Ok(()),
+                            Err(error)
+                                if Trouble::of(&error) == Trouble::MadeMeanwhile
+                                    && looks_left > 0 =>
+                            {
+                                looks_left -= 1;
+                                continue;
+                            }
+                            Err(error) => error,
+                        }
                     }
                     Err(error) => error,
-                },
-                Err(error) => error,
-            };
-            patience.wait(error).await?;
-        }
+                };
+                patience.wait(error).await?;
+            }
+        })
     }
 
     /// Whether a table of that name is there, whatever its shape.
     ///
     /// # Errors
     /// [`Error::InvalidTable`] when the name cannot be one; trouble with the database.
-    pub async fn has_table(&self, table: &TableSpec) -> Result<bool, Error> {
-        let layout = Layout::of(table)?;
-        let mut patience = self.patience("look for a table");
-        loop {
-            match on!(self.inner.database, it => it.find_table(layout.name).await) {
-                Ok(found) => return Ok(found.is_some()),
-                Err(error) => patience.wait(error).await?,
+    pub fn has_table<'a>(&'a self, table: &'a TableSpec) -> Boxed<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            let layout = Layout::of(table)?;
+            let mut patience = self.patience("look for a table");
+            loop {
+                match on!(self.inner.database, it => it.find_table(layout.name).await) {
+                    Ok(found) => return Ok(found.is_some()),
+                    Err(error) => patience.wait(error).await?,
+                }
             }
-        }
+        })
     }
 
     fn check_shape(&self, layout: &Layout<'_>, found: &FoundTable) -> Result<(), Error> {
@@ -188,15 +232,17 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::InvalidJob`]; trouble with the database.
-    pub async fn last_epoch(&self, job: &str) -> Result<Option<u64>, Error> {
-        check_job(job)?;
-        let mut patience = self.patience("read the job's epoch");
-        loop {
-            match self.try_last_epoch(job).await {
-                Ok(epoch) => return Ok(epoch),
-                Err(error) => patience.wait(error).await?,
+    pub fn last_epoch<'a>(&'a self, job: &'a str) -> Boxed<'a, Result<Option<u64>, Error>> {
+        Box::pin(async move {
+            check_job(job)?;
+            let mut patience = self.patience("read the job's epoch");
+            loop {
+                match self.try_last_epoch(job).await {
+                    Ok(epoch) => return Ok(epoch),
+                    Err(error) => patience.wait(error).await?,
+                }
             }
-        }
+        })
     }
 
     async fn try_last_epoch(&self, job: &str) -> Result<Option<u64>, sqlx::Error> {
@@ -228,63 +274,73 @@ impl Store {
     /// [`Error::EpochConflict`] when the job's epoch in the database is not `previous` (another
     /// process runs the job); nothing is written then. [`Error::BatchShape`],
     /// [`Error::InvalidValue`], [`Error::InvalidJob`]; trouble with the database.
-    pub async fn commit_epoch(
-        &self,
-        job: &str,
+    pub fn commit_epoch<'a>(
+        &'a self,
+        job: &'a str,
         previous: Option<u64>,
         epoch: u64,
-        writes: &[TableWrite<'_>],
-    ) -> Result<(), Error> {
-        check_job(job)?;
-        let fits = |epoch: u64| {
-            i64::try_from(epoch).map_err(|_| Error::InvalidJob {
-                job: job.to_string(),
-                reason: format!("its epoch {epoch} is above {}", i64::MAX),
-            })
-        };
-        let mut epoch_change = EpochChange {
-            job,
-            previous: previous.map(fits).transpose()?,
-            epoch: fits(epoch)?,
-            attempts: Vec::new(),
-        };
-        let changes = changes(writes)?;
-        let mut patience = self.patience("commit an epoch");
-        loop {
-            match self.try_commit(&mut epoch_change, &changes).await {
-                Ok(()) => return Ok(()),
-                Err(Failure::Sql(error)) => patience.wait(error).await?,
-                Err(Failure::Epoch { found }) => {
-                    return Err(Error::EpochConflict { job: job.to_string(), found, previous });
+        writes: &'a [TableWrite<'a>],
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(
+            async move { self.commit_epochs(&[EpochStep { job, previous, epoch }], writes).await },
+        )
+    }
+
+    /// The same for several jobs that go on together: all of them move and all writes are made, or
+    /// nothing. Jobs that nobody else moves are to be named first: by the first one it is found out
+    /// whether a commit happened whose answer was lost.
+    ///
+    /// # Errors
+    /// As [`Store::commit_epoch`]; the conflict names the first job that stands elsewhere.
+    pub fn commit_epochs<'a>(
+        &'a self,
+        steps: &'a [EpochStep<'a>],
+        writes: &'a [TableWrite<'a>],
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let mut epochs = steps.iter().map(EpochChange::of).collect::<Result<Vec<_>, _>>()?;
+            let changes = changes(writes)?;
+            let mut patience = self.patience("commit an epoch");
+            loop {
+                match self.try_commit(&mut epochs, &changes).await {
+                    Ok(()) => return Ok(()),
+                    Err(Failure::Sql(error)) => patience.wait(error).await?,
+                    Err(Failure::Epoch { job, found }) => {
+                        let step = steps.iter().find(|step| step.job == job);
+                        let previous = step.and_then(|step| step.previous);
+                        return Err(Error::EpochConflict { job, found, previous });
+                    }
                 }
             }
-        }
+        })
     }
 
     async fn try_commit(
         &self,
-        epoch: &mut EpochChange<'_>,
+        epochs: &mut [EpochChange<'_>],
         changes: &[Change<'_>],
     ) -> Result<(), Failure> {
         self.ensure_epochs().await?;
-        on!(self.inner.database, it => it.commit_epoch(epoch, changes).await)
+        on!(self.inner.database, it => it.commit_epochs(epochs, changes).await)
     }
 
     /// Makes the writes in one transaction, without an epoch. The tables must have been ensured.
     ///
     /// # Errors
     /// [`Error::BatchShape`], [`Error::InvalidValue`]; trouble with the database.
-    pub async fn write(&self, writes: &[TableWrite<'_>]) -> Result<(), Error> {
-        let changes = changes(writes)?;
-        let mut patience = self.patience("write rows");
-        loop {
-            // Run twice, a write leaves what it leaves run once, so a lost answer needs no more
-            // care than this.
-            match on!(self.inner.database, it => it.write(&changes).await) {
-                Ok(()) => return Ok(()),
-                Err(error) => patience.wait(error).await?,
+    pub fn write<'a>(&'a self, writes: &'a [TableWrite<'a>]) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let changes = changes(writes)?;
+            let mut patience = self.patience("write rows");
+            loop {
+                // Run twice, a write leaves what it leaves run once, so a lost answer needs no more
+                // care than this.
+                match on!(self.inner.database, it => it.write(&changes).await) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => patience.wait(error).await?,
+                }
             }
-        }
+        })
     }
 
     /// Drops the tables and forgets the job's epoch, in one transaction.
@@ -292,23 +348,43 @@ impl Store {
     /// # Errors
     /// [`Error::InvalidJob`], [`Error::InvalidTable`], [`Error::UnsupportedType`]; trouble with the
     /// database.
-    pub async fn reset_job(&self, job: &str, tables: &[&TableSpec]) -> Result<(), Error> {
-        check_job(job)?;
-        let layouts: Vec<Layout<'_>> =
-            tables.iter().map(|table| Layout::of(table)).collect::<Result<_, _>>()?;
-        let names: Vec<&str> = layouts.iter().map(|layout| layout.name).collect();
-        let mut patience = self.patience("reset the job");
-        loop {
-            match self.try_reset(job, &names).await {
-                Ok(()) => return Ok(()),
-                Err(error) => patience.wait(error).await?,
-            }
-        }
+    pub fn reset_job<'a>(
+        &'a self,
+        job: &'a str,
+        tables: &'a [&'a TableSpec],
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move { self.reset_jobs(&[job], tables).await })
     }
 
-    async fn try_reset(&self, job: &str, tables: &[&str]) -> Result<(), sqlx::Error> {
+    /// The same for several jobs that go on together.
+    ///
+    /// # Errors
+    /// As [`Store::reset_job`].
+    pub fn reset_jobs<'a>(
+        &'a self,
+        jobs: &'a [&'a str],
+        tables: &'a [&'a TableSpec],
+    ) -> Boxed<'a, Result<(), Error>> {
+        Box::pin(async move {
+            for job in jobs {
+                check_job(job)?;
+            }
+            let layouts: Vec<Layout<'_>> =
+                tables.iter().map(|table| Layout::of(table)).collect::<Result<_, _>>()?;
+            let names: Vec<&str> = layouts.iter().map(|layout| layout.name).collect();
+            let mut patience = self.patience("reset the job");
+            loop {
+                match self.try_reset(jobs, &names).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => patience.wait(error).await?,
+                }
+            }
+        })
+    }
+
+    async fn try_reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
         self.ensure_epochs().await?;
-        on!(self.inner.database, it => it.reset(job, tables).await)
+        on!(self.inner.database, it => it.reset(jobs, tables).await)
     }
 
     /// The whole table in the spec's Arrow types, ordered by key (text by its bytes). Held in
@@ -326,24 +402,26 @@ impl Store {
     /// # Errors
     /// [`Error::InvalidSelection`] when it names columns that the table does not have so; else as
     /// [`Store::read_table`].
-    pub async fn read_selection(
-        &self,
-        table: &TableSpec,
-        selection: &Selection<'_>,
-    ) -> Result<RecordBatch, Error> {
-        let layout = Layout::of(table)?;
-        selection.check(&layout)?;
-        let mut patience = self.patience("read a table");
-        let cells: Vec<Cells> = loop {
-            match on!(self.inner.database, it => it.read(&layout, selection).await) {
-                Ok(cells) => break cells,
-                Err(error) => patience.wait(error).await?,
-            }
-        };
-        rows::to_batch(table, &layout, cells).map_err(|error| Error::Database {
-            database: self.describe(),
-            action: format!("read table {:?}", table.name),
-            reason: error.to_string(),
+    pub fn read_selection<'a>(
+        &'a self,
+        table: &'a TableSpec,
+        selection: &'a Selection<'a>,
+    ) -> Boxed<'a, Result<RecordBatch, Error>> {
+        Box::pin(async move {
+            let layout = Layout::of(table)?;
+            selection.check(&layout)?;
+            let mut patience = self.patience("read a table");
+            let cells: Vec<Cells> = loop {
+                match on!(self.inner.database, it => it.read(&layout, selection).await) {
+                    Ok(cells) => break cells,
+                    Err(error) => patience.wait(error).await?,
+                }
+            };
+            rows::to_batch(table, &layout, cells).map_err(|error| Error::Database {
+                database: self.describe(),
+                action: format!("read table {:?}", table.name),
+                reason: error.to_string(),
+            })
         })
     }
 
@@ -353,29 +431,31 @@ impl Store {
     /// # Errors
     /// [`Error::InvalidJob`] for a name that cannot be one; [`Error::File`] when the lock's file
     /// cannot be made; trouble with the database.
-    pub async fn try_lock(&self, name: &str) -> Result<Option<StoreLock>, Error> {
-        check_job(name)?;
-        match &self.inner.database {
-            Database::Sqlite(sqlite) => sqlite.try_lock(name).map_err(|error| Error::File {
-                database: self.describe(),
-                reason: format!("the lock {name:?} beside it: {error}"),
-            }),
-            Database::Postgres(postgres) => {
-                let mut patience = self.patience("take a lock");
-                loop {
-                    match postgres.try_lock(name).await {
-                        Ok(lock) => return Ok(lock),
-                        Err(error) => patience.wait(error).await?,
+    pub fn try_lock<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Option<StoreLock>, Error>> {
+        Box::pin(async move {
+            check_job(name)?;
+            match &self.inner.database {
+                Database::Sqlite(sqlite) => sqlite.try_lock(name).map_err(|error| Error::File {
+                    database: self.describe(),
+                    reason: format!("the lock {name:?} beside it: {error}"),
+                }),
+                Database::Postgres(postgres) => {
+                    let mut patience = self.patience("take a lock");
+                    loop {
+                        match postgres.try_lock(name).await {
+                            Ok(lock) => return Ok(lock),
+                            Err(error) => patience.wait(error).await?,
+                        }
                     }
                 }
             }
-        }
+        })
     }
 
     /// Closes the connections; a SQLite file is left without side files when nobody else has it
     /// open.
-    pub async fn close(self) {
-        on!(self.inner.database, it => it.close().await);
+    pub fn close(self) -> Boxed<'static, ()> {
+        Box::pin(async move { on!(self.inner.database, it => it.close().await) })
     }
 
     fn patience(&self, action: &'static str) -> Patience<'_> {

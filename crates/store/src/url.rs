@@ -1,6 +1,8 @@
 //! Database URLs: which database they name, and how to show them without their password.
 
-use sqlx::postgres::PgConnectOptions;
+use std::fs::File;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
 use url::Url;
 
@@ -32,6 +34,10 @@ const POSTGRES_PARAMETERS: [&str; 20] = [
     "channel_binding",
     "connect_timeout",
 ];
+
+/// Those that name files; the first three the authorities that may sign the server's certificate.
+const FILE_PARAMETERS: [&str; 7] =
+    ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
 
 /// A database as its URL names it.
 pub(crate) enum Target {
@@ -92,6 +98,18 @@ fn postgres(text: &str) -> Result<Target, Error> {
         let names: Vec<&str> = kept.iter().map(|(key, _)| key.as_str()).collect();
         refused(format!("one of its parameters is not understood ({})", names.join(", ")))
     })?;
+    let files = kept.iter().filter(|(key, _)| FILE_PARAMETERS.contains(&key.as_str()));
+    for (key, path) in files {
+        File::open(path)
+            .map_err(|error| refused(format!("{path} of {key} cannot be read ({error})")))?;
+    }
+    // As libpq does it: who names an authority wants it asked.
+    let names_authority = kept.iter().any(|(key, _)| FILE_PARAMETERS[..3].contains(&key.as_str()))
+        || std::env::var_os("PGSSLROOTCERT").is_some();
+    let options = match options.get_ssl_mode() {
+        PgSslMode::Require if names_authority => options.ssl_mode(PgSslMode::VerifyCa),
+        _ => options,
+    };
     Ok(Target::Postgres(Box::new(options)))
 }
 
@@ -105,6 +123,13 @@ fn sqlite(text: &str) -> Result<Target, Error> {
         return Err(Error::Url { reason: "it names no file".to_string() });
     }
     Ok(Target::Sqlite { options: Box::new(options), in_memory })
+}
+
+/// Whether there is a password in the URL, in its place or in the parameters.
+pub(crate) fn has_password(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password")
+    })
 }
 
 /// The URL with `***` for a password, in its place or in the parameters; of an unreadable URL only
@@ -183,6 +208,28 @@ mod tests {
             without_password("postgres://u:s3cret@h/a?sslmode=require"),
             "postgres://u:***@h/a?sslmode=require"
         );
+    }
+
+    #[test]
+    fn who_names_an_authority_wants_it_asked() {
+        let mode = |query: &str| match Target::parse(&format!("postgres://u@h/a?{query}")) {
+            Ok(Target::Postgres(options)) => format!("{:?}", options.get_ssl_mode()),
+            other => panic!("{query}: {:?}", other.err()),
+        };
+        assert_eq!(mode("sslmode=require"), "Require");
+        assert_eq!(mode("sslmode=require&sslrootcert=/dev/null"), "VerifyCa");
+        assert_eq!(mode("sslmode=verify-full&sslrootcert=/dev/null"), "VerifyFull");
+        assert_eq!(mode("sslmode=disable&sslrootcert=/dev/null"), "Disable");
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_named() {
+        for key in ["sslrootcert", "sslcert", "sslkey"] {
+            let url = format!("postgres://u:s3cret@h/a?{key}=/no/such/file");
+            let error = Target::parse(&url).err().unwrap().to_string();
+            assert!(error.contains("/no/such/file") && error.contains(key), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

@@ -265,7 +265,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> E
 }
 
 /// The file's bytes, in parts: a large state is not copied once more to put them together.
-fn encode(checkpoint: &Checkpoint) -> Result<Vec<Vec<u8>>, Error> {
+pub(crate) fn encode(checkpoint: &Checkpoint) -> Result<Vec<Vec<u8>>, Error> {
     let mut body = Vec::new();
     let mut put = |batch: &RecordBatch| {
         let before = body.len();
@@ -313,7 +313,8 @@ fn write_batch(batch: &RecordBatch, into: &mut Vec<u8>) -> Result<(), Error> {
     write().map_err(|error| Error::Checkpoint(format!("the state cannot be encoded: {error}")))
 }
 
-fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
+/// Reads what [`encode`] wrote, or says what is wrong with it.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
     let (content, crc) = bytes.split_last_chunk::<4>().ok_or("it is cut short")?;
     if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
         return Err("its checksum is wrong".into());
@@ -368,15 +369,14 @@ impl Identity {
     ///
     /// # Errors
     /// A sentence that names the first difference and what to do.
-    pub fn check(&self, saved: &Identity, folder: &Path) -> Result<(), Error> {
+    pub fn check(&self, saved: &Identity, place: &str) -> Result<(), Error> {
         for (name, now) in &self.lines {
             let then = saved.lines.iter().find(|(saved, _)| saved == name);
             let then = then.map_or("nothing", |(_, value)| value.as_str());
             if then != now {
                 return Err(Error::Checkpoint(format!(
-                    "the checkpoint in {} was made with {name} = {then}, and now it is {now}: its state cannot follow; \
-                     give the old options, another --checkpoint and --job, or --reset to forget it and start anew",
-                    folder.display()
+                    "{place} was made with {name} = {then}, and now it is {now}: its state cannot follow; \
+                     give the old options, another --checkpoint and --job, or --reset to forget it and start anew"
                 )));
             }
         }

@@ -1,23 +1,20 @@
 //! What a running job keeps from one epoch to the next, and how an epoch is made.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arus_window::PartitionTime;
 
 use crate::Error;
-use crate::checkpoint::{
-    Checkpoint, CheckpointFolder, Identity, PartitionCheckpoint, Position, Restored,
-};
+use crate::checkpoint::{PartitionCheckpoint, Position};
+use crate::cut::{Cut, Tallies, Times, tallied, tallies, tell_who_holds};
 use crate::job::{Job, Start, Trigger};
 use crate::lane::{Lane, LaneShared};
-use crate::operator::{self, Extent, Operator, Partition};
+use crate::ledger::{Hands, Ledger, Recovered};
+use crate::operator::{self, Operator, Partition};
 use crate::options::millis;
 use crate::progress::{PartitionProgress, Progress, Totals};
-use crate::recovery::{note_delivered, recover, reset};
-use crate::sink::{EpochOutput, Guarantee};
 use crate::watch::{Silence, Watch};
 use crate::worker::Lanes;
 
@@ -26,20 +23,23 @@ const DRAIN_TIMEOUT_MS: i64 = 30_000;
 
 /// A job at work.
 pub(crate) struct Run<O: Operator> {
-    folder: CheckpointFolder,
-    identity: Identity,
+    ledger: Box<dyn Ledger<O>>,
     lanes: Arc<Lanes<O::Partition>>,
     shared: Arc<LaneShared>,
     watch: Arc<Watch>,
-    /// The last committed epoch, and the one that its checkpoint's chain begins with.
+    /// The last committed epoch.
     epoch: u64,
-    base: u64,
-    /// Totals when this process started, and when the lanes did.
-    process_base: Option<Totals>,
-    tallies_base: Option<Tallies>,
+    /// What this process had committed when the lanes were made.
+    run_before: Totals,
+    /// Totals of the job when the lanes were made, what of them the lanes do not count by themselves,
+    /// and at the last committed epoch.
+    lanes_began: Totals,
     lanes_base: Totals,
-    /// Rows read at the last committed epoch.
-    read_at_epoch: u64,
+    committed: Totals,
+    /// The same of what operators count.
+    tallies_before: Tallies,
+    tallies_began: Tallies,
+    tallies_committed: Tallies,
     /// When a shutdown was asked for, monotonic ms.
     stopping_since_ms: Option<i64>,
     /// How much had been read when the drain last came on, and when that was.
@@ -56,23 +56,8 @@ pub(crate) struct Run<O: Operator> {
     epoch_duration: Duration,
 }
 
-/// What an operator counts, by name.
-type Tallies = BTreeMap<&'static str, u64>;
-
-/// What the lanes hold at a cut.
-struct Cut<T> {
-    taken: T,
-    extent: Extent,
-    partitions: Vec<PartitionCheckpoint>,
-    newest_events_ms: Vec<i64>,
-    read: u64,
-    totals: Totals,
-}
-
 impl<O: Operator> Run<O> {
-    pub(crate) fn new(job: &Job<O>, folder: CheckpointFolder) -> Self {
-        let mut lines = job.options.identity.clone();
-        lines.extend(job.operator.description());
+    pub(crate) fn new(job: &Job<O>, ledger: Box<dyn Ledger<O>>) -> Self {
         let shared = Arc::new(LaneShared::new(
             Arc::clone(&job.aside),
             Arc::clone(&job.clock),
@@ -80,17 +65,18 @@ impl<O: Operator> Run<O> {
         ));
         let started_ms = shared.monotonic_ms();
         Self {
-            folder,
-            identity: Identity { lines },
+            ledger,
             lanes: Arc::default(),
             shared,
             watch: Arc::default(),
             epoch: 0,
-            base: 0,
-            process_base: None,
-            tallies_base: None,
+            run_before: Totals::default(),
+            lanes_began: Totals::default(),
             lanes_base: Totals::default(),
-            read_at_epoch: 0,
+            committed: Totals::default(),
+            tallies_before: Tallies::new(),
+            tallies_began: Tallies::new(),
+            tallies_committed: Tallies::new(),
             stopping_since_ms: None,
             drained: (0, 0),
             started_ms,
@@ -112,57 +98,65 @@ impl<O: Operator> Run<O> {
         Arc::clone(&self.shared)
     }
 
+    /// Whether other processes have partitions of the job.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.ledger.is_shared()
+    }
+
     pub(crate) fn watch(&self) -> Arc<Watch> {
         Arc::clone(&self.watch)
     }
 
-    /// Makes the lanes from the last checkpoint, or for a new start, and says where each begins to
-    /// read.
-    pub(crate) fn recover_lanes(&mut self, job: &mut Job<O>) -> Result<BTreeMap<i32, i64>, Error> {
-        let restored = recover(&self.folder, &self.identity, &mut job.sinks)?;
-        let partitions = job.log.partitions()?;
-        let checkpoint = restored.as_ref().map(|restored| &restored.checkpoint);
-        let mut offsets = self.start_offsets(job, &partitions, checkpoint)?;
+    /// Makes the lanes of these partitions from what was committed, or for a new start, and says
+    /// where each begins to read.
+    pub(crate) fn recover_lanes(
+        &mut self,
+        job: &mut Job<O>,
+        partitions: &[i32],
+    ) -> Result<BTreeMap<i32, i64>, Error> {
+        let log = &*job.log;
+        let hands = Hands { operator: &mut job.operator, sinks: &mut job.sinks, log };
+        let mut recovered = self.ledger.recover(hands, partitions)?;
+        let mut offsets = start_offsets(job, partitions, &recovered)?;
         let now_ms = self.shared.monotonic_ms();
         let wall_ms = job.clock.wall_ms();
-        let mut lanes = Lanes::new();
-        let (mut saved, mut chains) = (BTreeMap::new(), BTreeMap::new());
-        if let Some(Restored { checkpoint, chains: found }) = restored {
-            self.epoch = checkpoint.epoch;
-            self.base = checkpoint.base;
-            self.lanes_base = checkpoint.totals;
-            job.operator.restore(checkpoint.watermark_ms, checkpoint.job)?;
-            let positions = checkpoint.partitions.into_iter().map(|part| part.position);
-            saved = positions.map(|position| (position.partition, position)).collect();
-            chains = found;
-        }
-        self.process_base.get_or_insert(self.lanes_base);
-        self.reported.1 = self.lanes_base.read;
-        self.read_at_epoch = self.lanes_base.read;
+        let of_lanes = recovered.lane_totals.values().fold(Totals::default(), |sum, &of| sum + of);
+        self.run_before = self.run_before + (self.committed - self.lanes_began);
+        self.epoch = recovered.epoch;
+        self.lanes_base = recovered.totals;
+        self.lanes_began = recovered.totals + of_lanes;
+        self.committed = self.lanes_began;
+        self.reported.1 = self.lanes_began.read;
         self.shared.close_up_to(job.operator.watermark_ms());
-        for partition in partitions {
-            let (state, last_record_ms) = match saved.remove(&partition) {
+        let mut lanes = Lanes::new();
+        for &partition in partitions {
+            let (state, last_record_ms) = match recovered.positions.remove(&partition) {
                 None => (job.operator.partition()?, now_ms),
                 Some(position) => {
                     offsets.insert(partition, position.next_offset);
-                    let chain = chains.remove(&partition).unwrap_or_default();
+                    let chain = recovered.chains.remove(&partition).unwrap_or_default();
                     let silent_ms = (wall_ms - position.last_record_wall_ms).max(0);
                     let state = job.operator.restore_partition(position.largest_ms, chain)?;
                     (state, now_ms - silent_ms)
                 }
             };
             let decoder = (job.new_decoder)(&job.operator.columns_read());
-            let lane = Lane::new(partition, offsets[&partition], state, decoder, last_record_ms);
+            let next_offset = offsets[&partition];
+            let mut lane = Lane::new(partition, next_offset, state, decoder, last_record_ms);
+            lane.totals = recovered.lane_totals.remove(&partition).unwrap_or_default();
             lanes.insert(partition, Mutex::new(lane));
         }
-        if let Some(partition) = saved.keys().next() {
+        if let Some(partition) = recovered.positions.keys().next() {
             return Err(Error::Checkpoint(format!(
-                "the checkpoint in {} knows partition {partition}, which the topic does not have: the topic is another one \
-                 now; --reset to start anew",
-                self.folder.path().display()
+                "{} knows partition {partition}, which the topic does not have: the topic is another \
+                 one now; --reset to start anew",
+                self.ledger.place()
             )));
         }
-        self.tallies_base.get_or_insert_with(|| tallies(lanes.values().map(|l| l.lock().unwrap())));
+        let (began, committed) = (&self.tallies_began, &self.tallies_committed);
+        self.tallies_before = tallied(&self.tallies_before, began, committed);
+        self.tallies_began = tallies(lanes.values().map(|lane| lane.lock().unwrap()));
+        self.tallies_committed = self.tallies_began.clone();
         if !matches!(job.options.trigger, Trigger::Every(_)) {
             for (&partition, lane) in &lanes {
                 lane.lock().unwrap().stop_at = Some(job.log.bounds(partition)?.high);
@@ -171,35 +165,6 @@ impl<O: Operator> Run<O> {
         self.lanes = Arc::new(lanes);
         self.watch = Arc::default();
         self.opened_ms = now_ms;
-        Ok(offsets)
-    }
-
-    /// Where partitions begin that no checkpoint knows: as the start option says; but one that came
-    /// after the checkpoint is new, and all of it is read.
-    fn start_offsets(
-        &self,
-        job: &Job<O>,
-        partitions: &[i32],
-        checkpoint: Option<&Checkpoint>,
-    ) -> Result<BTreeMap<i32, i64>, Error> {
-        let start = if checkpoint.is_some() { Start::Earliest } else { job.options.start };
-        let committed = match start {
-            Start::Committed => job.log.committed(partitions)?,
-            _ => BTreeMap::new(),
-        };
-        let known = |partition: &i32| {
-            checkpoint
-                .is_some_and(|c| c.partitions.iter().any(|p| p.position.partition == *partition))
-        };
-        let mut offsets = BTreeMap::new();
-        for partition in partitions.iter().filter(|partition| !known(partition)) {
-            let bounds = job.log.bounds(*partition)?;
-            let offset = match start {
-                Start::Latest => bounds.high,
-                _ => committed.get(partition).copied().unwrap_or(bounds.low),
-            };
-            offsets.insert(*partition, offset);
-        }
         Ok(offsets)
     }
 
@@ -261,22 +226,40 @@ impl<O: Operator> Run<O> {
         Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s: (away_ms / 1000) as u64 })
     }
 
-    /// Forgets checkpoints and output.
+    /// Forgets state and output.
     pub(crate) fn reset(&mut self, job: &mut Job<O>) -> Result<(), Error> {
-        reset(&self.folder, &mut job.sinks)
+        self.ledger.reset(&mut job.sinks)
     }
 
-    /// Cuts an epoch and makes it durable, if anything happened since the last one. The last epoch
-    /// of a run closes all windows if the job drains, and waits for the broker to take its offsets.
-    pub(crate) fn epoch(&mut self, job: &mut Job<O>, last: bool) -> Result<(), Error> {
-        let started = job.clock.monotonic();
-        if last && !matches!(job.options.trigger, Trigger::Every(_)) {
+    /// Cuts an epoch and makes it durable, if anything happened since the last one; says whether the
+    /// partitions are still this process's.
+    pub(crate) fn epoch(&mut self, job: &mut Job<O>) -> Result<bool, Error> {
+        self.cut_and_commit(job, false)
+    }
+
+    /// The last epoch of a run: it closes all windows if the job drains, and waits for the broker to
+    /// take its offsets.
+    pub(crate) fn last_epoch(&mut self, job: &mut Job<O>) -> Result<(), Error> {
+        if !matches!(job.options.trigger, Trigger::Every(_)) {
             // The run was too short for the watch to have looked.
             let partitions: Vec<i32> = self.lanes.keys().copied().collect();
             self.watch.look(&*job.log, &partitions, || self.shared.monotonic_ms());
         }
+        for _ in 0..self.ledger.last_epochs() {
+            if !self.cut_and_commit(job, true)? {
+                tracing::info!("another process goes on with the partitions of this one");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn cut_and_commit(&mut self, job: &mut Job<O>, last: bool) -> Result<bool, Error> {
+        let started = job.clock.monotonic();
+        let mut ours = true;
+        self.ledger.look(&mut job.operator)?;
         if let Some(cut) = self.cut(job, last)? {
-            self.commit(job, cut, last)?;
+            ours = self.commit(job, cut, last)?;
             self.epoch_duration = job.clock.monotonic().saturating_sub(started);
             metrics::histogram!("arus_epoch_duration_seconds")
                 .record(self.epoch_duration.as_secs_f64());
@@ -286,18 +269,23 @@ impl<O: Operator> Run<O> {
         for watcher in &mut job.watchers {
             watcher.progress(&progress);
         }
-        Ok(())
+        Ok(ours)
     }
 
     /// Takes an epoch out of the lanes; `None` if nothing happened.
     fn cut(&mut self, job: &mut Job<O>, last: bool) -> Result<Option<Cut<O::Taken>>, Error> {
         let lanes = self.lanes();
+        if lanes.is_empty() {
+            return Ok(None);
+        }
+        let numbers: Vec<i32> = lanes.keys().copied().collect();
         let mut lanes: Vec<MutexGuard<'_, Lane<O::Partition>>> =
             lanes.values().map(|lane| lane.lock().unwrap()).collect();
-        self.advance_watermark(job, &lanes, last);
+        let times = self.times(job, &lanes, last);
+        let moved = self.ledger.advance(&mut job.operator, &numbers, &times);
         self.shared.close_up_to(job.operator.watermark_ms());
         let totals = lanes.iter().fold(self.lanes_base, |sum, lane| sum + lane.totals);
-        let needed = totals.read != self.read_at_epoch || self.watch.grew();
+        let needed = totals.read != self.committed.read || self.watch.grew() || moved;
         let mut states: Vec<&mut O::Partition> =
             lanes.iter_mut().map(|lane| &mut lane.state).collect();
         let Some(operator::Cut { extent, saved, taken }) = job.operator.cut(&mut states, needed)?
@@ -319,17 +307,28 @@ impl<O: Operator> Run<O> {
             newest_events_ms.append(&mut lane.newest_events_ms);
         }
         job.aside.turn();
-        let read = totals.read;
-        Ok(Some(Cut { taken, extent, partitions, newest_events_ms, read, totals }))
+        let end = |partition| self.watch.of(partition).map(|sighting| sighting.end_offset);
+        Ok(Some(Cut {
+            taken,
+            extent,
+            partitions,
+            times,
+            end_offsets: numbers.into_iter().map(end).collect(),
+            lane_totals: lanes.iter().map(|lane| lane.totals).collect(),
+            totals,
+            tallies: tallies(lanes.iter().map(|lane| &**lane)),
+            newest_events_ms,
+        }))
     }
 
-    fn advance_watermark(
+    /// How far the partitions are.
+    fn times(
         &self,
-        job: &mut Job<O>,
+        job: &Job<O>,
         lanes: &[MutexGuard<'_, Lane<O::Partition>>],
         last: bool,
-    ) {
-        let times: Vec<PartitionTime> = lanes
+    ) -> Times {
+        let partitions: Vec<PartitionTime> = lanes
             .iter()
             .map(|lane| PartitionTime {
                 watermark_ms: lane.state.watermark_ms(),
@@ -337,20 +336,14 @@ impl<O: Operator> Run<O> {
             })
             .collect();
         if last && !job.options.drain {
-            tell_who_holds(lanes, &times);
+            tell_who_holds(lanes, &partitions);
         }
-        job.operator.advance(&times);
-        // Never beyond the last open window: then a clock that jumps, or input that is older than
-        // now, costs no row of a later window.
-        let Some(end_ms) = lanes.iter().filter_map(|lane| lane.state.latest_end_ms()).max() else {
-            return;
-        };
-        if job.options.close_idle_windows && times.iter().all(|time| time.idle) {
-            let clock_ms = job.clock.wall_ms().saturating_sub(job.operator.delay_ms());
-            job.operator.raise_to(clock_ms.min(end_ms));
-        }
-        if last && job.options.drain {
-            job.operator.raise_to(end_ms);
+        let clock_ms = || job.clock.wall_ms().saturating_sub(job.operator.delay_ms());
+        Times {
+            partitions,
+            open_until_ms: lanes.iter().filter_map(|lane| lane.state.latest_end_ms()).max(),
+            clock_ms: job.options.close_idle_windows.then(clock_ms),
+            drain: last && job.options.drain,
         }
     }
 
@@ -364,50 +357,35 @@ impl<O: Operator> Run<O> {
         silence.is_idle(self.watch.of(lane.partition), timeout_ms, self.shared.monotonic_ms())
     }
 
-    /// Makes a cut durable: set-aside records, checkpoint, sinks, offsets, in this order.
-    fn commit(&mut self, job: &mut Job<O>, cut: Cut<O::Taken>, last: bool) -> Result<(), Error> {
-        let made = job.operator.finish(&cut.taken)?;
-        let epoch = self.epoch + 1;
-        let base = match cut.extent {
-            Extent::Whole => epoch,
-            Extent::Changes => self.base,
-        };
+    /// Makes a cut durable: set-aside records, then state and rows, then offsets. Says whether the
+    /// partitions were this process's to commit.
+    fn commit(
+        &mut self,
+        job: &mut Job<O>,
+        mut cut: Cut<O::Taken>,
+        last: bool,
+    ) -> Result<bool, Error> {
         job.aside.flush()?;
-        let checkpoint = Checkpoint {
-            epoch,
-            base,
-            identity: self.identity.clone(),
-            totals: cut.totals,
-            watermark_ms: job.operator.watermark_ms(),
-            partitions: cut.partitions,
-            job: made.saved,
-            output: made.tables,
-        };
-        self.folder.write(&checkpoint)?;
-        // Sinks that can tell come last: once they have the epoch, so have the others.
-        job.sinks.sort_by_key(|sink| sink.guarantee() == Guarantee::ExactlyOnce);
-        let next_offsets = checkpoint.next_offsets();
-        let output = EpochOutput { epoch, tables: &checkpoint.output, next_offsets: &next_offsets };
-        for sink in &mut job.sinks {
-            sink.commit(output)?;
-        }
-        note_delivered(&self.folder, epoch)?;
-        // The epoch before stays for the case that this one's file is damaged.
-        let needed = if self.epoch == 0 { base } else { self.base.min(base) };
-        (self.epoch, self.base) = (epoch, base);
-        self.read_at_epoch = cut.read;
+        let next_offsets =
+            cut.partitions.iter().map(|p| (p.position.partition, p.position.next_offset)).collect();
+        let log = &*job.log;
+        let hands = Hands { operator: &mut job.operator, sinks: &mut job.sinks, log };
+        let Some(made) = self.ledger.commit(hands, &mut cut)? else { return Ok(false) };
+        self.epoch = made.epoch;
+        self.committed = cut.totals;
+        self.tallies_committed = std::mem::take(&mut cut.tallies);
         self.closed_windows += made.closed_windows as u64;
         self.open_windows = made.open_windows;
         self.taken = job.watchers.iter().any(|w| w.wants_open_rows()).then_some(cut.taken);
         if !job.sinks.iter().any(|sink| sink.commits_offsets()) {
-            self.tell_group(job, next_offsets.into_iter().collect(), last);
+            self.tell_group(job, next_offsets, last);
         }
         let wall_ms = job.clock.wall_ms();
         let latency = metrics::histogram!("arus_end_to_end_latency_seconds");
         for newest_ms in cut.newest_events_ms {
             latency.record(wall_ms.saturating_sub(newest_ms).max(0) as f64 / 1000.0);
         }
-        self.folder.prune(needed)
+        Ok(true)
     }
 
     /// For lag tools only; a restart goes by the checkpoint.
@@ -446,10 +424,8 @@ impl<O: Operator> Run<O> {
             .collect();
         let open_rows = lanes.iter().map(|lane| lane.state.rows()).sum();
         let state_bytes = lanes.iter().map(|lane| lane.state.size()).sum();
-        let mut tallies = tallies(lanes.iter().map(|lane| &**lane));
-        for (name, before) in self.tallies_base.iter().flatten() {
-            tallies.entry(*name).and_modify(|now| *now = now.saturating_sub(*before));
-        }
+        let now = tallies(lanes.iter().map(|lane| &**lane));
+        let tallies = tallied(&self.tallies_before, &self.tallies_began, &now);
         drop(lanes);
         let now_ms = self.shared.monotonic_ms();
         let elapsed_ms = now_ms - self.reported.0;
@@ -466,7 +442,7 @@ impl<O: Operator> Run<O> {
             epoch: self.epoch,
             wall_ms: job.clock.wall_ms(),
             uptime: Duration::from_millis((now_ms - self.started_ms).max(0) as u64),
-            run: total - self.process_base.unwrap_or_default(),
+            run: self.run_before + (total - self.lanes_began),
             total,
             tallies,
             rows_per_second: self.rate,
@@ -482,32 +458,29 @@ impl<O: Operator> Run<O> {
     }
 }
 
-/// What all lanes' operators count, added up.
-fn tallies<P: Partition>(lanes: impl Iterator<Item = impl Deref<Target = Lane<P>>>) -> Tallies {
-    let mut sums = Tallies::new();
-    for lane in lanes {
-        for (name, count) in lane.state.tallies() {
-            *sums.entry(name).or_default() += count;
+/// Where partitions begin that nothing was committed of: as the start option says; but one that came
+/// later is new, and all of it is read.
+fn start_offsets<O: Operator>(
+    job: &Job<O>,
+    partitions: &[i32],
+    recovered: &Recovered,
+) -> Result<BTreeMap<i32, i64>, Error> {
+    let start = if recovered.knows_all { Start::Earliest } else { job.options.start };
+    let committed = match start {
+        Start::Committed => job.log.committed(partitions)?,
+        _ => BTreeMap::new(),
+    };
+    let mut offsets = BTreeMap::new();
+    for partition in partitions {
+        if recovered.positions.contains_key(partition) {
+            continue;
         }
+        let bounds = job.log.bounds(*partition)?;
+        let offset = match start {
+            Start::Latest => bounds.high,
+            _ => committed.get(partition).copied().unwrap_or(bounds.low),
+        };
+        offsets.insert(*partition, offset);
     }
-    sums
-}
-
-/// A run may be over before a partition without a record has been silent for long enough. It holds
-/// all windows open then, as it must: were it passed over, the same log read in one run or in two
-/// would give different rows. Whoever waits for those rows is told.
-fn tell_who_holds<P>(lanes: &[MutexGuard<'_, Lane<P>>], times: &[PartitionTime]) {
-    let holds = |time: &PartitionTime| !time.idle && time.watermark_ms.is_none();
-    let silent: Vec<i32> = lanes
-        .iter()
-        .zip(times)
-        .filter_map(|(lane, time)| holds(time).then_some(lane.partition))
-        .collect();
-    if !silent.is_empty() && silent.len() < lanes.len() {
-        tracing::warn!(
-            partitions = ?silent,
-            "partitions without records hold the windows open: --drain closes them, or a later run, \
-             once they have been silent for --idle-timeout"
-        );
-    }
+    Ok(offsets)
 }

@@ -11,7 +11,6 @@
 //! Locking all lanes makes the cut: every partition's offset and state belong together, whatever
 //! the threads do.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,12 +22,15 @@ use arus_runtime::shutdown::Shutdown;
 
 use crate::Error;
 use crate::aside::Aside;
-use crate::checkpoint::CheckpointFolder;
+use crate::checkpoint::Identity;
 use crate::decode::NewDecoder;
 use crate::epoch::Run;
+use crate::ledger::{Alone, Ledger};
 use crate::operator::Operator;
 use crate::progress::{Progress, Watcher};
+use crate::shared::Shared;
 use crate::sink::Sink;
+use crate::sink::database::OutputTables;
 use crate::source::{Log, Reader, Wake};
 use crate::worker::{Bell, work};
 
@@ -97,6 +99,10 @@ pub struct Job<O: Operator> {
     pub aside: Arc<dyn Aside>,
     /// Where rows go.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Set if other processes share the job, each with some of the partitions: the tables that all
+    /// of them write to, in whose database the state is then (the checkpoint's folder is not used).
+    /// Sinks show what this process writes, and cannot be exactly-once.
+    pub shared: Option<OutputTables>,
     /// Who looks on.
     pub watchers: Vec<Box<dyn Watcher>>,
     /// The clock.
@@ -110,6 +116,8 @@ enum Outcome {
     Ended,
     /// The topic has partitions that were not read so far.
     LogGrew,
+    /// Other partitions are this process's from now on.
+    Dealt,
 }
 
 impl<O: Operator> Job<O> {
@@ -120,18 +128,25 @@ impl<O: Operator> Job<O> {
     /// When the log, the checkpoint or a sink fails for good. What was committed before stays, and
     /// the next start goes on from there.
     pub fn run(mut self) -> Result<Progress, Error> {
-        let folder = CheckpointFolder::open(&self.options.checkpoint)?;
-        let mut run = Run::new(&self, folder);
+        let mut lines = self.options.identity.clone();
+        lines.extend(self.operator.description());
+        let identity = Identity { lines };
+        let ledger: Box<dyn Ledger<O>> = match self.shared.take() {
+            None => Box::new(Alone::open(&self.options.checkpoint, identity)?),
+            Some(tables) => Box::new(Shared::new(tables, identity, &mut self.operator)?),
+        };
+        let mut run = Run::new(&self, ledger);
         // Only once it is known that the job can be.
         if self.options.reset {
             run.reset(&mut self)?;
         }
-        loop {
-            match self.stretch(&mut run)? {
+        while let Some(partitions) = self.wait_for_partitions()? {
+            match self.stretch(&mut run, &partitions)? {
                 Outcome::Ended => break,
                 Outcome::LogGrew => {
                     tracing::info!("the topic has new partitions: reading them too")
                 }
+                Outcome::Dealt => self.log.give_back()?,
             }
         }
         let progress = run.progress(&self, false)?;
@@ -141,10 +156,31 @@ impl<O: Operator> Job<O> {
         Ok(progress)
     }
 
-    /// From (re)opening the log to the end, or to a change of its partitions.
-    fn stretch(&mut self, run: &mut Run<O>) -> Result<Outcome, Error> {
+    /// The partitions that are this process's to read; `None` if a shutdown is asked for before the
+    /// group has dealt them.
+    fn wait_for_partitions(&self) -> Result<Option<Vec<i32>>, Error> {
+        let began = self.clock.monotonic();
+        loop {
+            self.log.serve()?;
+            if let Some(partitions) = self.log.dealt()? {
+                return Ok(Some(partitions));
+            }
+            if self.shutdown.is_requested() {
+                return Ok(None);
+            }
+            let waited = self.clock.monotonic().saturating_sub(began);
+            if waited > self.options.broker_timeout {
+                let (brokers, waited_s) = (self.brokers.clone(), waited.as_secs());
+                return Err(Error::BrokerAway { brokers, waited_s });
+            }
+            self.shutdown_or_pause(Duration::from_millis(20));
+        }
+    }
+
+    /// From (re)opening the log to the end, or to a change of the partitions.
+    fn stretch(&mut self, run: &mut Run<O>, partitions: &[i32]) -> Result<Outcome, Error> {
         let bell = Bell::default();
-        let offsets = run.recover_lanes(self)?;
+        let offsets = run.recover_lanes(self, partitions)?;
         let wake: Wake = {
             let bell = bell.clone();
             Arc::new(move || bell.ring())
@@ -160,15 +196,15 @@ impl<O: Operator> Job<O> {
                 workers.push(scope.spawn(move || work(readers, lanes, &shared, &bell, stop)));
             }
             let (log, watch, shared) = (Arc::clone(&self.log), run.watch(), run.shared());
-            let watched = BTreeMap::clone(&offsets);
             let (watch_stop, watch_bell) = (&stop, bell.clone());
+            // A group deals new partitions out by itself.
+            let grows = !run.is_shared();
             scope.spawn(move || {
-                let partitions: Vec<i32> = watched.into_keys().collect();
                 let mut looks = 0_u32;
                 while !watch_stop.load(Ordering::Acquire) {
-                    watch.look(&*log, &partitions, || shared.monotonic_ms());
-                    if looks % 30 == 29 {
-                        watch.look_for_growth(&*log, &partitions);
+                    watch.look(&*log, partitions, || shared.monotonic_ms());
+                    if grows && looks % 30 == 29 {
+                        watch.look_for_growth(&*log, partitions);
                     }
                     looks += 1;
                     watch_bell.sleep(Duration::from_secs(1), watch_stop);
@@ -187,6 +223,8 @@ impl<O: Operator> Job<O> {
     }
 
     fn cut_epochs(&mut self, run: &mut Run<O>, bell: &Bell) -> Result<Outcome, Error> {
+        // The log is open and the state recovered.
+        arus_runtime::metrics::at_work();
         let every = match self.options.trigger {
             Trigger::Every(every) => every,
             Trigger::AvailableNow => Duration::from_secs(1),
@@ -205,17 +243,24 @@ impl<O: Operator> Job<O> {
                 ending = true;
             }
             if ending && run.is_done()? {
-                run.epoch(self, true)?;
+                run.last_epoch(self)?;
                 return Ok(Outcome::Ended);
             }
             if run.watch().grew() && !run.stopping() {
-                run.epoch(self, false)?;
+                run.epoch(self)?;
                 return Ok(Outcome::LogGrew);
+            }
+            if self.log.is_recalled() {
+                run.epoch(self)?;
+                return Ok(Outcome::Dealt);
             }
             run.check_broker(self)?;
             let now = self.clock.monotonic();
             if now >= next {
-                run.epoch(self, false)?;
+                if !run.epoch(self)? {
+                    tracing::warn!("another process went on with a partition of this one");
+                    return Ok(Outcome::Dealt);
+                }
                 let after = self.clock.monotonic();
                 next = next.saturating_add(every).max(after);
                 continue;

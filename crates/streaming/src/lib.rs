@@ -6,17 +6,20 @@
 
 pub mod aside;
 pub mod checkpoint;
+mod cut;
 pub mod decode;
 mod epoch;
 mod error;
 pub mod job;
 mod lane;
+mod ledger;
 pub mod metrics;
 pub mod operator;
 pub mod options;
 pub mod program;
 pub mod progress;
 mod recovery;
+mod shared;
 pub mod sink;
 pub mod source;
 pub mod table_program;

@@ -77,6 +77,17 @@ pub struct Epoch {
     pub open_windows: usize,
 }
 
+/// What a process that holds only some of the partitions is told of the rest (see
+/// [`Operator::share`]).
+#[derive(Clone, Debug, Default)]
+pub struct Beyond {
+    /// Every partition has given what it had of windows that end by this time, ms.
+    pub closed_ms: Option<i64>,
+    /// The first output table as it stood before this epoch, with the rows of all partitions; only
+    /// if the operator [reads it back](Operator::reads_back).
+    pub rows: Option<RecordBatch>,
+}
+
 /// Tells ahead of [`Partition::update`] which rows it will call late, for a reader that keeps only
 /// the raw form of such rows.
 #[derive(Debug)]
@@ -181,6 +192,22 @@ pub trait Operator: Send {
     /// When the state is of another query.
     fn restore(&mut self, watermark_ms: Option<i64>, saved: Saved) -> Result<(), Error>;
 
+    /// Its own state as it stands, for [`Operator::restore`].
+    ///
+    /// # Errors
+    /// When a kernel refuses.
+    fn save(&self) -> Result<Saved, Error>;
+
+    /// From now on this process holds only some of the partitions, or `all` of them until another
+    /// process takes some; what it does not hold it is told at [`Operator::finish`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the job cannot be shared: why, and what to do.
+    fn share(&mut self, all: bool) -> Result<(), Error>;
+
+    /// Whether it must see the rows of the partitions that it does not hold.
+    fn reads_back(&self) -> bool;
+
     /// How far its watermark follows behind event time, ms.
     fn delay_ms(&self) -> i64;
 
@@ -204,11 +231,11 @@ pub trait Operator: Send {
         needed: bool,
     ) -> Result<Option<Cut<Self::Taken>>, Error>;
 
-    /// Makes the epoch's rows, while the partitions go on.
+    /// Makes the epoch's rows, while the partitions go on. `beyond` comes with a shared job only.
     ///
     /// # Errors
     /// When a kernel refuses.
-    fn finish(&mut self, taken: &Self::Taken) -> Result<Epoch, Error>;
+    fn finish(&mut self, taken: &Self::Taken, beyond: Option<Beyond>) -> Result<Epoch, Error>;
 
     /// The rows of what is open still, as they stand at the cut; `None` if the operator has no such
     /// rows.

@@ -177,6 +177,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub checkpoint: Option<PathBuf>,
 
+    /// Shares the topic's partitions with all processes that run the same --job with this flag, as a
+    /// consumer group. State and rows are kept in the database, so any process goes on where
+    /// another one stood that left, was killed or fell behind. Takes the sinks database and console.
+    #[arg(long, conflicts_with = "checkpoint")]
+    pub shared: bool,
+
     /// Forgets the checkpoint and the rows in the sinks before starting: everything is computed
     /// anew.
     #[arg(long, visible_alias = "from-beginning")]
@@ -326,6 +332,13 @@ impl RunArgs {
         if self.trigger == Trigger::Every(Duration::ZERO) {
             return Err(Error::Unsupported("--trigger must be longer than 0".into()));
         }
+        if self.shared && start == StartArg::Committed {
+            return Err(Error::Unsupported(
+                "--shared keeps its offsets in the database, where every process finds them: leave out \
+                 --start committed"
+                    .into(),
+            ));
+        }
         if self.reset && start == StartArg::Committed {
             return Err(Error::Unsupported(
                 "--reset computes all anew, so it cannot begin where the group stood: leave out \
@@ -334,6 +347,20 @@ impl RunArgs {
             ));
         }
         Ok(())
+    }
+}
+
+impl RunArgs {
+    /// Refuses sinks that a shared job cannot have.
+    pub(crate) fn check_sharing(&self, has_database: bool, has_others: bool) -> Result<(), Error> {
+        match self.shared && (!has_database || has_others) {
+            true => Err(Error::Unsupported(
+                "--shared keeps state and rows together in the database: use --sink database or \
+                 console,database"
+                    .into(),
+            )),
+            false => Ok(()),
+        }
     }
 }
 
@@ -375,6 +402,10 @@ impl StreamingArgs {
             return Err(Error::Unsupported("--sink names no sink".into()));
         }
         self.run.check(self.input.start)?;
+        let others = [SinkArg::Kafka, SinkArg::Csv, SinkArg::Parquet];
+        let has_database = self.output.sink.contains(&SinkArg::Database);
+        let has_others = others.iter().any(|sink| self.output.sink.contains(sink));
+        self.run.check_sharing(has_database, has_others)?;
         self.check_topics()?;
         Ok(JobOptions {
             identity: vec![

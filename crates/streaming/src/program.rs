@@ -25,6 +25,7 @@ use crate::operator::Operator;
 use crate::options::InputArgs;
 use crate::progress::{Progress, Totals, Watcher};
 use crate::sink::Sink;
+use crate::sink::database::OutputTables;
 
 /// Records that are set aside may be as large as any; Kafka's default limit would refuse one that
 /// is just below it once the reason is added.
@@ -118,6 +119,8 @@ pub(crate) struct Parts<O> {
     /// The topic of late records, if any can be late.
     pub(crate) late_topic: Option<String>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
+    /// Where the tables are, if the job is shared.
+    pub(crate) shared: Option<OutputTables>,
     pub(crate) watchers: Vec<Box<dyn Watcher>>,
 }
 
@@ -132,14 +135,16 @@ pub(crate) fn run_job<O: Operator>(
     let partitions = parts.source.partitions()?.len() as i32;
     let patience = parts.options.broker_timeout;
     let aside = aside(kafka, input, parts.late_topic, partitions, patience)?;
+    let source = if parts.shared.is_some() { parts.source.join()? } else { parts.source };
     let job = Job {
         aside: Arc::new(aside),
         operator: parts.operator,
         options: parts.options,
         brokers: kafka.brokers.clone(),
-        log: Arc::new(parts.source),
+        log: Arc::new(source),
         new_decoder: parts.new_decoder,
         sinks: parts.sinks,
+        shared: parts.shared,
         watchers: parts.watchers,
         clock: world.clock,
         shutdown: world.shutdown,

@@ -29,7 +29,8 @@ pub(crate) fn recover(
     let checkpoint = restored.as_ref().map(|restored| &restored.checkpoint);
     let epoch = checkpoint.map_or(0, |checkpoint| checkpoint.epoch);
     if let Some(checkpoint) = checkpoint {
-        identity.check(&checkpoint.identity, folder.path())?;
+        let place = format!("the checkpoint in {}", folder.path().display());
+        identity.check(&checkpoint.identity, &place)?;
     }
     let mut lacking = Vec::new();
     for (at, sink) in sinks.iter_mut().enumerate() {

@@ -19,6 +19,28 @@ pub trait Log: Send + Sync {
     /// When the log cannot be asked.
     fn partitions(&self) -> Result<Vec<i32>, Error>;
 
+    /// Those of them that this process is to read: all, unless a group shares them out. `None` while
+    /// the group deals.
+    ///
+    /// # Errors
+    /// When the log cannot be asked.
+    fn dealt(&self) -> Result<Option<Vec<i32>>, Error> {
+        self.partitions().map(Some)
+    }
+
+    /// Whether the group wants the partitions back, to deal them anew.
+    fn is_recalled(&self) -> bool {
+        false
+    }
+
+    /// Gives them back, when nothing more of them will be committed.
+    ///
+    /// # Errors
+    /// When the client cannot.
+    fn give_back(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Where a partition begins and ends now.
     ///
     /// # Errors
@@ -75,6 +97,18 @@ pub trait Reader: Send {
 impl Log for KafkaSource {
     fn partitions(&self) -> Result<Vec<i32>, Error> {
         Ok(self.partitions()?)
+    }
+
+    fn dealt(&self) -> Result<Option<Vec<i32>>, Error> {
+        Ok(self.dealt()?)
+    }
+
+    fn is_recalled(&self) -> bool {
+        self.is_recalled()
+    }
+
+    fn give_back(&self) -> Result<(), Error> {
+        Ok(self.give_back()?)
     }
 
     fn bounds(&self, partition: i32) -> Result<Bounds, Error> {

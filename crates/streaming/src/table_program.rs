@@ -14,7 +14,7 @@ use crate::program::{Parts, World, open_source, run_job};
 use crate::progress::{Progress, Watcher};
 use crate::sink::board::{Board, BoardOptions};
 use crate::sink::console::ConsoleSink;
-use crate::sink::database::DatabaseSink;
+use crate::sink::database::{DatabaseSink, OutputTables};
 use crate::sink::{OutputMode, OutputTable, Sink};
 use crate::tables::{Tables, grouping_table};
 
@@ -83,7 +83,8 @@ pub fn run(args: &TableArgs, program: &TableProgram, world: World) -> Result<Pro
     let options = args.job_options(world.cores)?;
     let query = Arc::new(program.query(args)?);
     let source = open_source(&args.kafka, &args.input.topic, &args.run.job)?;
-    let (sinks, mut watchers, places) = sinks(args, program.tables(args, &query), &world)?;
+    let outputs = sinks(args, program.tables(args, &query), &world)?;
+    let Outputs { sinks, shared, mut watchers, places } = outputs;
     watchers.push(Box::new(MetricsWatcher));
     for place in &places {
         tracing::info!(place, "results go here");
@@ -96,24 +97,36 @@ pub fn run(args: &TableArgs, program: &TableProgram, world: World) -> Result<Pro
         new_decoder: Arc::new(move |_| new_decoder()),
         late_topic: None,
         sinks,
+        shared,
         watchers,
     };
     run_job(parts, &args.kafka, &args.input, args.output.summary.as_deref(), world)
 }
 
-type Outputs = (Vec<Box<dyn Sink>>, Vec<Box<dyn Watcher>>, Vec<String>);
+/// Where rows go.
+struct Outputs {
+    sinks: Vec<Box<dyn Sink>>,
+    /// The tables, if the job is shared.
+    shared: Option<OutputTables>,
+    watchers: Vec<Box<dyn Watcher>>,
+    /// Where the results are, in words.
+    places: Vec<String>,
+}
 
-/// The sinks, who watches, and where the results are, in words.
 fn sinks(args: &TableArgs, tables: Vec<OutputTable>, world: &World) -> Result<Outputs, Error> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let mut watchers: Vec<Box<dyn Watcher>> = Vec::new();
+    let mut shared = None;
     let mut places = Vec::new();
     if args.output.sink.contains(&TableSinkArg::Database) {
         let connecting = Store::connect(args.database.url(), args.kafka.retry_for);
         let store = world.runtime.block_on(connecting)?;
-        let sink = DatabaseSink::new(store, world.runtime.clone(), tables.clone());
-        places.push(sink.name());
-        sinks.push(Box::new(sink));
+        let tables = OutputTables::new(store, world.runtime.clone(), tables.clone());
+        places.push(tables.name());
+        match args.run.shared {
+            true => shared = Some(tables),
+            false => sinks.push(Box::new(DatabaseSink::new(tables))),
+        }
     }
     places.push(format!("topic {} (unreadable records)", args.input.rejected_topic()));
     if args.output.sink.contains(&TableSinkArg::Console) {
@@ -132,5 +145,5 @@ fn sinks(args: &TableArgs, tables: Vec<OutputTable>, world: &World) -> Result<Ou
             sinks.push(Box::new(ConsoleSink::stdout().with_tables(named)));
         }
     }
-    Ok((sinks, watchers, places))
+    Ok(Outputs { sinks, shared, watchers, places })
 }

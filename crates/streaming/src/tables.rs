@@ -15,7 +15,9 @@ use arus_table::{
 use arus_window::{PartitionTime, Updated};
 
 use crate::Error;
-use crate::operator::{Cut, Epoch, Extent, Foresight, Operator, Partition, Saved, TableRows};
+use crate::operator::{
+    Beyond, Cut, Epoch, Extent, Foresight, Operator, Partition, Saved, TableRows,
+};
 
 /// Fewer changes than this never ask for all rows anew.
 const SMALLEST_BASE: u64 = 16_384;
@@ -35,6 +37,18 @@ pub struct Tables {
     all_groups: bool,
     /// After so many changes, and so many epochs, a checkpoint holds all rows again.
     limits: Chain,
+    sharing: Sharing,
+}
+
+/// Whose partitions the job's are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// All are this process's, always.
+    Alone,
+    /// All are this process's now.
+    All,
+    /// Some are.
+    Some,
 }
 
 /// Checkpoints that hold changes only.
@@ -88,7 +102,7 @@ fn of_all_schema(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn of_all(rows: &RecordBatch) -> Result<RecordBatch, Error> {
+fn with_scope(rows: &RecordBatch) -> Result<RecordBatch, Error> {
     let scope = StringArray::from(vec![SCOPE.1; rows.num_rows()]);
     let mut columns: Vec<ArrayRef> = vec![Arc::new(scope)];
     columns.extend(rows.columns().iter().cloned());
@@ -107,7 +121,15 @@ impl Tables {
         }
         let aggregates = Aggregates::new(Arc::clone(&query));
         let limits = Chain { epochs: LONGEST_CHAIN, changes: SMALLEST_BASE };
-        Ok(Self { query, per_message, aggregates, chain: None, all_groups: false, limits })
+        Ok(Self {
+            query,
+            per_message,
+            aggregates,
+            chain: None,
+            all_groups: false,
+            limits,
+            sharing: Sharing::Alone,
+        })
     }
 
     /// Writes all rows again after as many changes as there are rows, but not before there are
@@ -122,6 +144,9 @@ impl Tables {
         &mut self,
         partitions: &mut [&mut TablePartition],
     ) -> Result<Option<Vec<GroupingRows>>, Error> {
+        if self.sharing == Sharing::Some {
+            return Ok(None);
+        }
         if !self.per_message {
             let tables: Vec<&KeyedTable> = partitions.iter().map(|part| &part.table).collect();
             return Ok(self.aggregates.compute(&tables)?);
@@ -131,6 +156,23 @@ impl Tables {
             partials.push(partition.message_partials()?);
         }
         Ok(Some(self.aggregates.of_messages(&partials)?))
+    }
+
+    /// The aggregates of all partitions, from the rows that all had given before, and the changes of
+    /// this process's.
+    fn groupings_beyond(
+        &mut self,
+        rows: RecordBatch,
+        changes: &[Changes],
+    ) -> Result<Option<Vec<GroupingRows>>, Error> {
+        let mut table = KeyedTable::restore(Arc::clone(&self.query), vec![rows])?;
+        for changes in changes {
+            table.restore_changes(changes)?;
+        }
+        // Compared with the last groups, but not taken for the table that they came from.
+        let last = self.aggregates.last().to_vec();
+        self.aggregates = Aggregates::restore(Arc::clone(&self.query), last)?;
+        Ok(self.aggregates.compute(&[&table])?)
     }
 
     /// How much the next checkpoint holds, given its changes and all rows there are.
@@ -324,10 +366,38 @@ impl Operator for Tables {
         let mut batches = saved.batches;
         let chain = batches.pop().ok_or_else(foreign)?;
         let [epochs, changes] = read_numbers(&["epochs", "changes"], &chain)?;
-        self.chain = Some(Chain { epochs, changes });
+        // The chains of a shared job's partitions have different beginnings: see `share`.
+        if self.sharing == Sharing::Alone {
+            self.chain = Some(Chain { epochs, changes });
+        }
         self.aggregates = Aggregates::restore(Arc::clone(&self.query), batches)?;
         self.all_groups = true;
         Ok(())
+    }
+
+    fn save(&self) -> Result<Saved, Error> {
+        let Chain { epochs, changes } = self.chain.unwrap_or_default();
+        let mut batches = self.aggregates.last().to_vec();
+        batches.push(numbers(&["epochs", "changes"], &[epochs, changes])?);
+        Ok(Saved { batches })
+    }
+
+    fn share(&mut self, all: bool) -> Result<(), Error> {
+        if self.per_message {
+            return Err(Error::Unsupported(
+                "--per-message cannot be shared: its totals are of messages that no table keeps; leave \
+                 out --shared"
+                    .into(),
+            ));
+        }
+        self.sharing = if all { Sharing::All } else { Sharing::Some };
+        // The partitions come from several processes: all of their rows are written first.
+        self.chain = None;
+        Ok(())
+    }
+
+    fn reads_back(&self) -> bool {
+        self.sharing == Sharing::Some
     }
 
     fn delay_ms(&self) -> i64 {
@@ -365,7 +435,12 @@ impl Operator for Tables {
         Ok(Some(Cut { extent, saved, taken: TableCut { changes, groupings } }))
     }
 
-    fn finish(&mut self, taken: &TableCut) -> Result<Epoch, Error> {
+    fn finish(&mut self, taken: &TableCut, beyond: Option<Beyond>) -> Result<Epoch, Error> {
+        let of_all = match beyond.and_then(|beyond| beyond.rows) {
+            Some(rows) => self.groupings_beyond(rows, &taken.changes)?,
+            None => None,
+        };
+        let groupings = taken.groupings.as_ref().or(of_all.as_ref());
         let concat = |schema: &SchemaRef, pick: fn(&Changes) -> &RecordBatch| {
             concat_batches(schema, taken.changes.iter().map(pick)).map_err(arus_window::Error::from)
         };
@@ -374,7 +449,7 @@ impl Operator for Tables {
             deleted: concat(self.query.key_schema(), |changes| &changes.deleted_keys)?,
         }];
         for (at, rows) in self.aggregates.last().iter().enumerate() {
-            let grouping = taken.groupings.as_ref().map(|groupings| &groupings[at]);
+            let grouping = groupings.map(|groupings| &groupings[at]);
             let changed = grouping.is_some_and(|grouping| grouping.changed);
             let shown = if changed || self.all_groups { rows.num_rows() } else { 0 };
             let mut change = TableRows::new(rows.slice(0, shown));
@@ -382,15 +457,12 @@ impl Operator for Tables {
                 change.deleted = grouping.gone.clone();
             }
             if self.query.key_columns(at).is_empty() {
-                change = TableRows::new(of_all(&change.rows)?);
+                change = TableRows::new(with_scope(&change.rows)?);
             }
             tables.push(change);
         }
         self.all_groups = false;
-        let Chain { epochs, changes } = self.chain.unwrap_or_default();
-        let mut batches = self.aggregates.last().to_vec();
-        batches.push(numbers(&["epochs", "changes"], &[epochs, changes])?);
-        Ok(Epoch { tables, saved: Saved { batches }, closed_windows: 0, open_windows: 0 })
+        Ok(Epoch { tables, saved: self.save()?, closed_windows: 0, open_windows: 0 })
     }
 
     fn open_rows(&self, _: &TableCut) -> Result<Option<RecordBatch>, Error> {

@@ -38,9 +38,17 @@ struct Known {
 }
 
 impl Known {
-    /// Notes an answer; says whether it is the first after a time without.
-    fn note(&mut self, partition: i32, end_offset: i64, now_ms: i64) -> bool {
+    /// Notes an answer, of a partition's end if there is one; says whether it is the first after a
+    /// time without.
+    fn note(&mut self, end: Option<(i32, i64)>, now_ms: i64) -> bool {
         self.answered_ms = Some(now_ms);
+        if let Some((partition, end_offset)) = end {
+            self.sight(partition, end_offset, now_ms);
+        }
+        std::mem::take(&mut self.away)
+    }
+
+    fn sight(&mut self, partition: i32, end_offset: i64, now_ms: i64) {
         let sighting = self.partitions.entry(partition).or_insert(Sighting {
             end_offset,
             unchanged_since_ms: now_ms,
@@ -53,7 +61,6 @@ impl Known {
         }
         sighting.end_offset = end_offset;
         sighting.seen_ms = now_ms;
-        std::mem::take(&mut self.away)
     }
 }
 
@@ -61,19 +68,39 @@ impl Watch {
     /// Asks the log about every partition. A failure is not reported here: it shows as an answer
     /// that grows old.
     pub(crate) fn look(&self, log: &dyn Log, partitions: &[i32], now_ms: impl Fn() -> i64) {
+        if partitions.is_empty() {
+            // A member of a group that got none still has to know whether the broker is there.
+            let answer = log.partitions().map(|_| None);
+            self.hear(answer, &now_ms);
+        }
         for &partition in partitions {
-            match log.bounds(partition) {
-                Ok(bounds) => {
-                    if self.known.lock().unwrap().note(partition, bounds.high, now_ms()) {
-                        tracing::info!("the broker answers again");
-                    }
+            let answer = log.bounds(partition).map(|bounds| Some((partition, bounds.high)));
+            if !self.hear(answer, &now_ms) {
+                return;
+            }
+        }
+    }
+
+    /// Takes the log's answer: a partition and its end, or just that it is there. Says whether it
+    /// is.
+    fn hear(
+        &self,
+        answer: Result<Option<(i32, i64)>, crate::Error>,
+        now_ms: &impl Fn() -> i64,
+    ) -> bool {
+        let mut known = self.known.lock().unwrap();
+        match answer {
+            Ok(end) => {
+                if known.note(end, now_ms()) {
+                    tracing::info!("the broker answers again");
                 }
-                Err(error) => {
-                    if !std::mem::replace(&mut self.known.lock().unwrap().away, true) {
-                        tracing::warn!(%error, "the broker does not answer; waiting for it");
-                    }
-                    return;
+                true
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut known.away, true) {
+                    tracing::warn!(%error, "the broker does not answer; waiting for it");
                 }
+                false
             }
         }
     }
@@ -183,10 +210,10 @@ mod tests {
     #[test]
     fn a_changed_end_starts_its_rest_anew() {
         let watch = Watch::default();
-        watch.known.lock().unwrap().note(0, 10, 1_000);
-        watch.known.lock().unwrap().note(0, 10, 2_000);
+        watch.known.lock().unwrap().note(Some((0, 10)), 1_000);
+        watch.known.lock().unwrap().note(Some((0, 10)), 2_000);
         assert_eq!(watch.of(0), sighting(10, 1_000, 2_000));
-        watch.known.lock().unwrap().note(0, 11, 3_000);
+        watch.known.lock().unwrap().note(Some((0, 11)), 3_000);
         let changed = Sighting {
             end_offset: 11,
             unchanged_since_ms: 3_000,

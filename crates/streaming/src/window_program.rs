@@ -15,7 +15,7 @@ use crate::progress::{Progress, Watcher};
 use crate::sink::console::ConsoleSink;
 use crate::sink::csv::CsvSink;
 use crate::sink::dashboard::{Dashboard, DashboardOptions};
-use crate::sink::database::DatabaseSink;
+use crate::sink::database::{DatabaseSink, OutputTables};
 use crate::sink::kafka::{KafkaPlace, KafkaSink};
 use crate::sink::parquet::ParquetSink;
 use crate::sink::{OutputTable, Sink};
@@ -55,7 +55,7 @@ pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Resul
         key: query.key_columns(),
         mode: args.mode(),
     };
-    let (sinks, mut watchers, places) = sinks(args, &table, partitions, &world)?;
+    let Outputs { sinks, shared, mut watchers, places } = sinks(args, &table, partitions, &world)?;
     watchers.push(Box::new(MetricsWatcher));
     for place in &places {
         tracing::info!(place, "results go here");
@@ -69,14 +69,22 @@ pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Resul
         new_decoder,
         late_topic: Some(args.late_topic()),
         sinks,
+        shared,
         watchers,
     };
     run_job(parts, &args.kafka, &args.input, args.output.summary.as_deref(), world)
 }
 
-type Outputs = (Vec<Box<dyn Sink>>, Vec<Box<dyn Watcher>>, Vec<String>);
+/// Where rows go.
+struct Outputs {
+    sinks: Vec<Box<dyn Sink>>,
+    /// The tables, if the job is shared.
+    shared: Option<OutputTables>,
+    watchers: Vec<Box<dyn Watcher>>,
+    /// Where the results are, in words.
+    places: Vec<String>,
+}
 
-/// The sinks, who watches, and where the results are, in words.
 fn sinks(
     args: &StreamingArgs,
     table: &OutputTable,
@@ -84,6 +92,7 @@ fn sinks(
     world: &World,
 ) -> Result<Outputs, Error> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    let mut shared = None;
     let mut places = Vec::new();
     for sink in &args.output.sink {
         let sink: Box<dyn Sink> = match sink {
@@ -91,7 +100,13 @@ fn sinks(
             SinkArg::Database => {
                 let connecting = Store::connect(args.database.url(), args.kafka.retry_for);
                 let store = world.runtime.block_on(connecting)?;
-                Box::new(DatabaseSink::new(store, world.runtime.clone(), vec![table.clone()]))
+                let tables = OutputTables::new(store, world.runtime.clone(), vec![table.clone()]);
+                if args.run.shared {
+                    places.push(tables.name());
+                    shared = Some(tables);
+                    continue;
+                }
+                Box::new(DatabaseSink::new(tables))
             }
             SinkArg::Kafka => {
                 let table = OutputTable { name: args.output_topic(), ..table.clone() };
@@ -126,5 +141,5 @@ fn sinks(
             sinks.push(Box::new(ConsoleSink::stdout()));
         }
     }
-    Ok((sinks, watchers, places))
+    Ok(Outputs { sinks, shared, watchers, places })
 }

@@ -9,7 +9,9 @@ use arus_window::{
 };
 
 use crate::Error;
-use crate::operator::{Cut, Epoch, Extent, Foresight, Operator, Partition, Saved, TableRows};
+use crate::operator::{
+    Beyond, Cut, Epoch, Extent, Foresight, Operator, Partition, Saved, TableRows,
+};
 
 /// Aggregates per window of event time.
 pub struct Windows {
@@ -105,6 +107,22 @@ impl Operator for Windows {
         Ok(())
     }
 
+    fn save(&self) -> Result<Saved, Error> {
+        let CoordinatorSnapshot { waiting, closed, .. } = self.coordinator.snapshot();
+        Ok(Saved { batches: vec![waiting, closed] })
+    }
+
+    fn share(&mut self, _: bool) -> Result<(), Error> {
+        match self.coordinator.refuses_sharing() {
+            None => Ok(()),
+            Some(why) => Err(Error::Unsupported(format!("{why}; leave out --shared"))),
+        }
+    }
+
+    fn reads_back(&self) -> bool {
+        false
+    }
+
     fn delay_ms(&self) -> i64 {
         self.query.delay_ms()
     }
@@ -142,14 +160,18 @@ impl Operator for Windows {
         Ok(Some(Cut { extent: Extent::Whole, saved, taken: Partials { closed, open } }))
     }
 
-    fn finish(&mut self, taken: &Partials) -> Result<Epoch, Error> {
-        let rows = self.coordinator.epoch(&taken.closed, &taken.open)?;
-        let CoordinatorSnapshot { waiting, closed, .. } = self.coordinator.snapshot();
+    fn finish(&mut self, taken: &Partials, beyond: Option<Beyond>) -> Result<Epoch, Error> {
+        let made = match beyond {
+            None => self.coordinator.epoch(&taken.closed, &taken.open)?,
+            Some(beyond) => {
+                self.coordinator.release(&taken.closed, &taken.open, beyond.closed_ms)?
+            }
+        };
         Ok(Epoch {
-            tables: vec![TableRows::new(rows.rows)],
-            saved: Saved { batches: vec![waiting, closed] },
-            closed_windows: rows.closed_windows,
-            open_windows: rows.open_windows,
+            tables: vec![TableRows::new(made.rows)],
+            saved: self.save()?,
+            closed_windows: made.closed_windows,
+            open_windows: made.open_windows,
         })
     }
 

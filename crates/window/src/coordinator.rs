@@ -6,7 +6,9 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 
-use crate::merge::{compact_sessions, count_windows, finish, sort, take_ended_sessions};
+use crate::merge::{
+    compact_sessions, count_windows, finish, sort, take_ended_sessions, take_passed_windows,
+};
 use crate::{Error, JobWatermark, Window, WindowQuery};
 
 /// Which rows an epoch gives, with Spark's names.
@@ -46,7 +48,8 @@ pub struct EpochRows {
 pub struct CoordinatorSnapshot {
     /// The job's watermark.
     pub watermark_ms: Option<i64>,
-    /// Ended parts of sessions that another partition still holds a part of.
+    /// Ended parts of sessions that another partition still holds a part of; in a shared job,
+    /// partials of windows that not every partition has given its own of.
     pub waiting: RecordBatch,
     /// In [`OutputMode::Complete`]: the rows of the closed windows.
     pub closed: RecordBatch,
@@ -174,6 +177,40 @@ impl Coordinator {
         };
         let open_windows = self.count_open(open)?;
         Ok(EpochRows { rows, closed_windows, open_windows })
+    }
+
+    /// Why the windows of this query cannot be made by several coordinators that follow each other
+    /// (see [`Coordinator::release`]); `None` if they can.
+    pub fn refuses_sharing(&self) -> Option<&'static str> {
+        match (self.query.window(), self.mode) {
+            (Window::Session { .. }, _) => Some(
+                "session windows cannot be shared: a session that one process holds may go on in the \
+                 partition of another",
+            ),
+            (_, OutputMode::Append) => None,
+            _ => Some("only append mode can be shared: the others need all open windows at once"),
+        }
+    }
+
+    /// Makes rows where partitions are not all cut at one moment: keeps the partials of those that
+    /// closed windows now (`open` is what they hold still, for the count), and gives the rows of windows that end by `closed_ms`, up to which
+    /// *every* partition has closed its own. `None` closes nothing.
+    ///
+    /// # Errors
+    /// When a kernel refuses.
+    pub fn release(
+        &mut self,
+        closed: &[RecordBatch],
+        open: &[RecordBatch],
+        closed_ms: Option<i64>,
+    ) -> Result<EpochRows, Error> {
+        let parts = std::iter::once(&self.waiting).chain(closed);
+        let mut waiting = concat_batches(self.query.partial_schema(), parts)?;
+        let passed = take_passed_windows(&mut waiting, closed_ms.unwrap_or(i64::MIN))?;
+        self.waiting = waiting;
+        let rows = finish(&self.query, &[passed], false)?;
+        let closed_windows = count_windows(&self.query, &rows);
+        Ok(EpochRows { rows, closed_windows, open_windows: self.count_open(open)? })
     }
 
     /// The open windows as they stand, in the shape of the output.

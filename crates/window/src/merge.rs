@@ -84,6 +84,18 @@ pub(crate) fn take_ended_sessions(
     Ok(ended)
 }
 
+/// Takes the partials out of `waiting` whose windows end by `closed_ms`. The others stay.
+pub(crate) fn take_passed_windows(
+    waiting: &mut RecordBatch,
+    closed_ms: i64,
+) -> Result<RecordBatch, Error> {
+    let passed: Vec<bool> =
+        spans_of(waiting).iter().map(|span| span.is_passed_by(closed_ms)).collect();
+    let taken = keep_rows(waiting, passed.clone())?;
+    *waiting = keep_rows(waiting, passed.into_iter().map(|passed| !passed).collect())?;
+    Ok(taken)
+}
+
 /// Which output row each partial goes to.
 struct OutputRows {
     of_row: Vec<usize>,

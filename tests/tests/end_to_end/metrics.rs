@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use arus_tests::{LIMIT, World, wait_until};
 
 /// What a scraper gets; `None` while nobody listens.
-fn scrape(address: &str) -> Option<String> {
+pub(crate) fn scrape(address: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: arus\r\n\r\n").ok()?;
     let mut answer = String::new();
@@ -15,7 +15,7 @@ fn scrape(address: &str) -> Option<String> {
 }
 
 /// The figure of that name.
-fn figure(text: &str, name: &str) -> Option<f64> {
+pub(crate) fn figure(text: &str, name: &str) -> Option<f64> {
     let line = text
         .lines()
         .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))?;

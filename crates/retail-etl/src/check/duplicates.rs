@@ -1,9 +1,13 @@
 //! Rows that are there twice.
 
+use std::hint::black_box;
+
 /// The upper bits of a hash choose one of so many tables.
 const TABLE_BITS: u32 = 10;
 /// Slots of a table that holds its first hash.
 const FIRST_SLOTS: usize = 16;
+/// So many rows are looked up together.
+const TOGETHER: usize = 16;
 
 /// Counts rows whose every column is as in a row before, over all files.
 ///
@@ -34,10 +38,18 @@ impl Default for Duplicates {
 impl Duplicates {
     /// Takes the hashes of more rows in.
     pub(crate) fn add(&mut self, hashes: &[u128]) {
-        for &hash in hashes {
-            let table = (hash >> (u128::BITS - TABLE_BITS)) as usize;
-            let number = (hash as u64).max(1);
-            self.count += u64::from(!self.tables[table].insert(number));
+        for some in hashes.chunks(TOGETHER) {
+            // All slots are looked at before the first is searched: so the processor waits for all
+            // of them at once, and not for one after the other.
+            let first_slots = some.iter().map(|&hash| {
+                let (table, number) = place(hash);
+                self.tables[table].first_slot(number)
+            });
+            black_box(first_slots.fold(0, |all, slot| all ^ slot));
+            for &hash in some {
+                let (table, number) = place(hash);
+                self.count += u64::from(!self.tables[table].insert(number));
+            }
         }
     }
 
@@ -47,7 +59,18 @@ impl Duplicates {
     }
 }
 
+/// The table for a hash, and the number that stands for it there.
+fn place(hash: u128) -> (usize, u64) {
+    ((hash >> (u128::BITS - TABLE_BITS)) as usize, (hash as u64).max(1))
+}
+
 impl Table {
+    /// What is where the number is looked for first.
+    fn first_slot(&self, number: u64) -> u64 {
+        let mask = self.slots.len().wrapping_sub(1);
+        self.slots.get(number as usize & mask).copied().unwrap_or_default()
+    }
+
     /// Whether the number was not there before.
     fn insert(&mut self, number: u64) -> bool {
         if self.used * 4 >= self.slots.len() * 3 {

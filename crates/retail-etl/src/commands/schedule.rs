@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arus_runtime::duration;
-use arus_runtime::metrics::MetricsArgs;
+use arus_runtime::metrics::{MetricsArgs, at_work};
 use arus_schedule::{Catchup, RunState, Scheduler, Step, Timetable};
 use arus_store::Store;
 use chrono::{DateTime, Utc};
@@ -77,6 +77,9 @@ impl TimesArgs {
 /// When the schedule cannot be begun: the database is away, another program has the port of the
 /// metrics. A run that fails does not end it.
 pub fn run(command: &ScheduleCommand, world: &World) -> Result<(), Error> {
+    if command.metrics.ask_health()?.is_some() {
+        return Ok(());
+    }
     if let Some(address) = command.metrics.serve()? {
         tracing::info!(%address, "metrics at /metrics");
     }
@@ -98,6 +101,7 @@ async fn keep(
     let timetable = command.times.timetable()?;
     tracing::info!(job = %command.job.job, cron = %timetable, catchup = %command.catchup, "schedule started");
     let mut scheduler = Scheduler::new(timetable, command.catchup, last, surroundings.now());
+    at_work();
     let mut told = None;
     while !surroundings.shutdown.is_requested() {
         let now = surroundings.now();

@@ -43,6 +43,11 @@ pub struct JobArgs {
     /// Folder of the logs, one file a run [default: OUTPUT/logs].
     #[arg(long, value_name = "DIR")]
     pub logs: Option<PathBuf>,
+
+    /// How many log files of runs stay in that folder: the newest, that of the run among them.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_logs: u32,
 }
 
 impl JobArgs {

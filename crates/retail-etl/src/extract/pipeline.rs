@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Blocks are dealt in turn and taken in turn, so their order is kept whatever the threads' speed.
-//! Each arrow holds one block at the most: a slow taker stops the reader, and memory is bounded.
+//! Each arrow holds one block at the most: a slow taker stops the reader, and memory is bounded. The
+//! memory of a block goes back to the reader, who fills it again.
 
 use std::io::Read;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope};
 
 use crate::Error;
@@ -37,12 +38,13 @@ pub(super) fn decode_all<R: Read + Send>(
     }
     std::thread::scope(|scope| {
         let (mut to_decoders, mut decoded) = (Vec::new(), Vec::new());
+        let (to_reader, used) = channel();
         for decoder in decoders {
-            let (blocks, results) = start_decoder(scope, decoder)?;
+            let (blocks, results) = start_decoder(scope, decoder, to_reader.clone())?;
             to_decoders.push(blocks);
             decoded.push(results);
         }
-        let deal = move || deal(blocks, first, &to_decoders);
+        let deal = move || deal(blocks, first, &to_decoders, &used);
         let reader = named("reader").spawn_scoped(scope, deal).map_err(Error::Threads)?;
         // The first of them that has no more is the one whose turn it was when the file ended.
         for results in decoded.iter().cycle() {
@@ -59,12 +61,16 @@ pub(super) fn decode_all<R: Read + Send>(
 fn start_decoder<'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut decoder: Decoder,
+    to_reader: Sender<Vec<u8>>,
 ) -> Result<(SyncSender<Block>, Receiver<Decoded>), Error> {
     let (to_decoder, blocks) = sync_channel::<Block>(WAITING);
     let (to_taker, decoded) = sync_channel(WAITING);
     let decode = move || {
         for block in blocks {
-            if to_taker.send(decoder.decode(&block)).is_err() {
+            let decoded = decoder.decode(&block);
+            // At the end of the file the reader is gone.
+            let _ = to_reader.send(block.bytes);
+            if to_taker.send(decoded).is_err() {
                 break;
             }
         }
@@ -78,6 +84,7 @@ fn deal<R: Read>(
     blocks: &mut Blocks<R>,
     first: Block,
     to_decoders: &[SyncSender<Block>],
+    used: &Receiver<Vec<u8>>,
 ) -> Result<(), Error> {
     let mut next = Some(first);
     for to_decoder in to_decoders.iter().cycle() {
@@ -86,6 +93,7 @@ fn deal<R: Read>(
             // The taker has failed, and tells why.
             break;
         }
+        used.try_iter().for_each(|bytes| blocks.reuse(bytes));
         next = blocks.next()?;
     }
     Ok(())

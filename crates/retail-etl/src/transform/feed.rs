@@ -1,4 +1,4 @@
-//! A table that is fed batch by batch while several plans read it.
+//! A table that is fed batch by batch while a plan reads it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -18,38 +18,33 @@ use tokio::sync::mpsc::Sender;
 const WAITING_BATCHES: usize = 4;
 
 /// The end of the table that rows are put into. The table ends when this is dropped.
-pub(super) struct Feeder(Vec<Sender<Result<RecordBatch, DataFusionError>>>);
+pub(super) struct Feeder(Sender<Result<RecordBatch, DataFusionError>>);
 
 impl Feeder {
-    /// Puts a batch in, waiting while a plan has too many to read.
+    /// Puts a batch in, waiting while the plan has too many to read.
     ///
     /// # Errors
-    /// When a plan no longer reads.
-    pub(super) fn send(&self, batch: &RecordBatch) -> Result<(), ()> {
-        self.0.iter().try_for_each(|plan| plan.blocking_send(Ok(batch.clone())).map_err(drop))
+    /// When the plan no longer reads: its stream is gone, or the table with it.
+    pub(super) fn send(&self, batch: RecordBatch) -> Result<(), ()> {
+        self.0.blocking_send(Ok(batch)).map_err(drop)
     }
 }
 
-/// A table of these columns that `plans` plans can read, all of it each, and the end by which it is
-/// fed.
-pub(super) fn feed(schema: &SchemaRef, plans: usize) -> (Feeder, Arc<dyn TableProvider>) {
-    let mut senders = Vec::with_capacity(plans);
-    let mut streams = Vec::with_capacity(plans);
-    for _ in 0..plans {
-        let builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(schema), WAITING_BATCHES);
-        senders.push(builder.tx());
-        streams.push(builder.build());
-    }
-    let lines = Lines { schema: Arc::clone(schema), streams: Mutex::new(streams) };
+/// A table of these columns that can be read once, and the end by which it is fed.
+pub(super) fn feed(schema: &SchemaRef) -> (Feeder, Arc<dyn TableProvider>) {
+    let builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(schema), WAITING_BATCHES);
+    let feeder = Feeder(builder.tx());
+    let stream = Mutex::new(Some(builder.build()));
+    let lines = Lines { schema: Arc::clone(schema), stream };
     let table = StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(lines)]);
-    (Feeder(senders), Arc::new(table.expect("the partition has the table's columns")))
+    (feeder, Arc::new(table.expect("the partition has the table's columns")))
 }
 
 /// The one partition of the table.
 struct Lines {
     schema: SchemaRef,
-    /// One for each plan that has not begun.
-    streams: Mutex<Vec<SendableRecordBatchStream>>,
+    /// Until somebody reads it.
+    stream: Mutex<Option<SendableRecordBatchStream>>,
 }
 
 impl fmt::Debug for Lines {
@@ -64,12 +59,11 @@ impl PartitionStream for Lines {
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let stream = self.streams.lock().expect("nobody panics while holding the streams").pop();
+        let stream = self.stream.lock().expect("nobody panics while holding the stream").take();
         stream.unwrap_or_else(|| {
             let builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), 1);
-            let reason = "more plans read the lines than were told of".to_owned();
-            let again = Err(DataFusionError::Internal(reason));
-            builder.tx().try_send(again).expect("a new channel has room for one");
+            let again = DataFusionError::Internal("the lines can be read once only".to_owned());
+            builder.tx().try_send(Err(again)).expect("a new channel has room for one");
             builder.build()
         })
     }

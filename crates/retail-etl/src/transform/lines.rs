@@ -1,8 +1,8 @@
-//! The plans that touch every line. What they give is small: one row per invoice (25,900 in the
-//! real data), product and description (some 5,500) and product (some 4,000). Invoices, products and
-//! countries are numbers here ([`super::names`]).
+//! The plans that touch every line, as facts of a star schema ([`super::star`]). What they give is
+//! small: one row per invoice header (25,900 in the real data), product label (some 5,500) and
+//! product (some 4,000).
 
-/// The table of lines that the plans read.
+/// The table of facts that the plans read.
 pub(super) const INPUT: &str = "invoice_lines";
 
 /// A plan over lines.
@@ -15,37 +15,26 @@ pub(super) struct LinesPlan {
 
 /// All plans over lines; each sees every line once.
 pub(super) static PLANS: [LinesPlan; 3] = [
-    // Who bought when, where, and for how much. An invoice has one row, unless its lines say
-    // different months, customers or countries.
     LinesPlan {
-        gives: "invoices",
+        gives: "header_totals",
         sql: "
-            SELECT
-                invoice, cancelled, month, customer_id, country,
-                sum(quantity) AS items,
-                sum(quantity * unit_price) AS revenue
+            SELECT header, sum(quantity) AS items, sum(amount) AS revenue
             FROM invoice_lines
-            GROUP BY invoice, cancelled, month, customer_id, country",
+            GROUP BY header",
     },
-    // What a product is called and how it sells. It has a row for each of its names.
     LinesPlan {
-        gives: "product_names",
+        gives: "label_totals",
         sql: "
-            SELECT
-                product, description,
-                count(*) AS lines,
-                sum(quantity) AS items,
-                sum(quantity * unit_price) AS revenue
+            SELECT label, count(*) AS lines, sum(quantity) AS items, sum(amount) AS revenue
             FROM invoice_lines
-            GROUP BY product, description",
+            GROUP BY label",
     },
     // How many orders a product is in, however many of their lines it has.
     LinesPlan {
         gives: "product_orders",
         sql: "
-            SELECT product, count(DISTINCT invoice) AS orders
+            SELECT product, distinct_numbers(invoice) FILTER (WHERE NOT cancelled) AS orders
             FROM invoice_lines
-            WHERE NOT cancelled
             GROUP BY product",
     },
 ];

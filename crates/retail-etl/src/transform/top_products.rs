@@ -30,11 +30,11 @@ pub(super) fn sql(top: u32) -> String {
             stock_code,
             description,
             items,
-            coalesce(orders, 0) AS orders,
+            orders,
             revenue
         FROM best
         LEFT JOIN names ON names.product = best.product
-        LEFT JOIN product_orders ON product_orders.product = best.product
+        JOIN product_orders ON product_orders.product = best.product
         ORDER BY rank"
     )
 }

@@ -123,6 +123,7 @@ fn put(piece: &mut Vec<u8>, cells: &Cells, row: usize) -> Result<(), sqlx::Error
         Cells::Float(a) => field(piece, a.is_valid(row).then(|| a.value(row).to_be_bytes())),
         Cells::Boolean(a) => field(piece, a.is_valid(row).then(|| [u8::from(a.value(row))])),
         Cells::Text(a) => field(piece, a.is_valid(row).then(|| a.value(row))),
+        Cells::Bytes(a) => field(piece, a.is_valid(row).then(|| a.value(row))),
         Cells::Date(a) => {
             let days = a.is_valid(row).then(|| a.value(row) - EPOCH_DAYS);
             field(piece, days.map(i32::to_be_bytes))

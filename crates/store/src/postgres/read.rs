@@ -1,6 +1,6 @@
 //! Reading a table's rows, column by column.
 
-use arrow::array::StringArray;
+use arrow::array::{BinaryArray, StringArray};
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, PgConnection, Row};
@@ -78,6 +78,10 @@ fn decode(rows: &[PgRow], index: usize, column: &Column<'_>) -> Result<Cells, sq
         Kind::Text | Kind::Decimal { .. } => {
             let values = rows.iter().map(|row| row.try_get::<Option<&str>, _>(index));
             Cells::Text(values.collect::<Result<StringArray, _>>()?)
+        }
+        Kind::Bytes => {
+            let values = rows.iter().map(|row| row.try_get::<Option<&[u8]>, _>(index));
+            Cells::Bytes(values.collect::<Result<BinaryArray, _>>()?)
         }
         Kind::Date => {
             let days = |row: &PgRow| -> Result<Option<i32>, sqlx::Error> {

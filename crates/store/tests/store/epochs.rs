@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use arus_store::{Error, TableWrite};
+use arus_store::{EpochStep, Error, TableWrite};
 
 use crate::{batch, on_both, open, open_with, settle, table_for};
 
 on_both!(
     an_epoch_follows_its_predecessor,
     of_two_writers_one_wins,
+    several_jobs_move_together_or_not_at_all,
     jobs_do_not_meet,
     a_commit_cut_short_leaves_all_or_nothing,
     reset_forgets,
@@ -93,6 +94,38 @@ async fn of_two_writers_one_wins(url: &str) {
         assert_eq!(store.read_table(&table).await.unwrap(), rows(3, winners[0]));
         previous = Some(epoch);
     }
+    store.close().await;
+}
+
+/// Jobs that go on together: all move and the rows are there, or nothing.
+async fn several_jobs_move_together_or_not_at_all(url: &str) {
+    let table = table_for("together", &rows(1, 0), &["id"]);
+    let store = open_with(url, &[&table]).await;
+    let (one, two) = ("together/1", "together/2");
+    store.reset_jobs(&[one, two], &[&table]).await.unwrap();
+    store.ensure_table(&table).await.unwrap();
+    let step = |job, previous, epoch| EpochStep { job, previous, epoch };
+    let batches = [rows(2, 1), rows(2, 2)];
+    let write = |at: usize| [TableWrite::Upsert { table: &table, rows: &batches[at] }];
+    let both = [step(one, None, 1), step(two, None, 7)];
+    store.commit_epochs(&both, &write(0)).await.unwrap();
+    // The second stands elsewhere: neither moves.
+    let torn = [step(one, Some(1), 2), step(two, Some(6), 8)];
+    match store.commit_epochs(&torn, &write(1)).await {
+        Err(Error::EpochConflict { job, found, previous }) => {
+            assert_eq!((job.as_str(), found, previous), (two, Some(7), Some(6)));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.last_epoch(one).await.unwrap(), Some(1));
+    assert_eq!(store.read_table(&table).await.unwrap(), batches[0]);
+    let right = [step(one, Some(1), 2), step(two, Some(7), 8)];
+    store.commit_epochs(&right, &write(1)).await.unwrap();
+    assert_eq!(store.last_epoch(two).await.unwrap(), Some(8));
+    assert_eq!(store.read_table(&table).await.unwrap(), batches[1]);
+    store.reset_jobs(&[one, two], &[]).await.unwrap();
+    assert_eq!(store.last_epoch(one).await.unwrap(), None);
+    assert_eq!(store.last_epoch(two).await.unwrap(), None);
     store.close().await;
 }
 

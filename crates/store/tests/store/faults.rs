@@ -118,12 +118,19 @@ async fn no_way_in() {
     for (url, part) in [
         (format!("{server}/no_such_database"), "no_such_database"),
         (format!("postgres://nobody_here:s3cret@{address}/postgres"), "nobody_here"),
-        (format!("{server}/postgres?sslmode=require"), "TLS"),
     ] {
         let error = Store::connect(&url, PATIENCE).await.unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(matches!(error, Error::Refused { .. }), "{text}");
         assert!(text.contains(part) && !text.contains("s3cret"), "{text}");
+    }
+    // Nobody knows the authority that signed the certificate of a server for tests.
+    for mode in ["verify-ca", "verify-full"] {
+        let url = format!("postgres://ana:s3cret@{address}/postgres?sslmode={mode}");
+        let error = Store::connect(&url, PATIENCE).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(matches!(error, Error::Tls { .. }), "{text}");
+        assert!(text.contains("UnknownIssuer") && !text.contains("s3cret"), "{text}");
     }
 }
 

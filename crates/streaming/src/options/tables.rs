@@ -98,6 +98,7 @@ impl TableArgs {
             return Err(Error::Unsupported("--sink names no sink".into()));
         }
         self.run.check(self.input.start)?;
+        self.run.check_sharing(self.output.sink.contains(&TableSinkArg::Database), false)?;
         if self.input.rejected_topic() == self.input.topic {
             return Err(Error::Unsupported(format!(
                 "--rejected-topic must be another topic than {}: the job would read what it writes",

@@ -5,46 +5,56 @@ use tokio::runtime::Handle;
 
 use super::{EpochOutput, Guarantee, OutputMode, OutputTable, Sink};
 use crate::Error;
+use crate::operator::TableRows;
 
-/// Rows in tables of PostgreSQL or SQLite: upserted and deleted by key (append, update) or replaced
-/// as a whole (complete).
+/// A job's tables in a database: upserted and deleted by key (append, update) or replaced as a whole
+/// (complete).
 ///
-/// Its calls block on the runtime behind the handle: use it on a thread of its own, not inside an
-/// async task.
-pub struct DatabaseSink {
-    store: Store,
-    runtime: Handle,
+/// Calls block on the runtime behind the handle: use it on a thread of its own, not inside an async
+/// task.
+pub struct OutputTables {
+    pub(crate) store: Store,
+    pub(crate) runtime: Handle,
     tables: Vec<(TableSpec, OutputMode)>,
-    /// The last epoch in the database, once it was asked for.
-    last: Option<Option<u64>>,
 }
 
-impl DatabaseSink {
-    /// A sink for the tables of these names, one or more; they are made at the first call if they
-    /// are absent. The epoch is kept under the first one's name, so that two jobs cannot write to
-    /// one table: the second finds an epoch that is not its own.
+impl OutputTables {
+    /// The tables of these names, one or more.
     pub fn new(store: Store, runtime: Handle, tables: Vec<OutputTable>) -> Self {
         let spec = |table: OutputTable| {
             let OutputTable { name, schema, key, mode } = table;
             (TableSpec { name, schema, key }, mode)
         };
-        Self { store, runtime, tables: tables.into_iter().map(spec).collect(), last: None }
+        Self { store, runtime, tables: tables.into_iter().map(spec).collect() }
     }
 
-    /// What the epoch is kept under.
-    fn owner(&self) -> &str {
+    /// What to call them in messages.
+    pub fn name(&self) -> String {
+        let names: Vec<&str> = self.tables.iter().map(|(table, _)| table.name.as_str()).collect();
+        let tables = if names.len() == 1 { "table" } else { "tables" };
+        format!("{tables} {} in {}", names.join(", "), self.store.describe())
+    }
+
+    /// What the epoch is kept under: the first table's name, so that two jobs cannot write to one
+    /// table. The second finds an epoch that is not its own.
+    pub(crate) fn owner(&self) -> &str {
         &self.tables[0].0.name
     }
 
-    fn epoch_in_database(&mut self) -> Result<Option<u64>, Error> {
-        if let Some(last) = self.last {
-            return Ok(last);
-        }
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &TableSpec> {
+        self.tables.iter().map(|(table, _)| table)
+    }
+
+    /// Makes the tables if they are absent, and gives the epoch in the database.
+    ///
+    /// # Errors
+    /// When an epoch is noted but a table with its rows is gone.
+    pub(crate) fn prepare(&self) -> Result<Option<u64>, Error> {
         let store = &self.store;
         let (last, gone) = self.runtime.block_on(async {
             let last = store.last_epoch(self.owner()).await?;
             let mut gone = None;
-            for (table, _) in &self.tables {
+            for table in self.specs() {
                 if last.is_none() || store.has_table(table).await? {
                     store.ensure_table(table).await?;
                 } else {
@@ -59,6 +69,68 @@ impl DatabaseSink {
             );
             return Err(Error::OtherOutput { sink: self.name(), reason });
         }
+        Ok(last)
+    }
+
+    /// What an epoch writes.
+    pub(crate) fn writes<'a>(&'a self, changes: &'a [TableRows]) -> Vec<TableWrite<'a>> {
+        let mut writes = Vec::new();
+        for ((table, mode), change) in self.tables.iter().zip(changes) {
+            let (rows, keys) = (&change.rows, &change.deleted);
+            if *mode == OutputMode::Complete {
+                writes.push(TableWrite::Replace { table, rows });
+                continue;
+            }
+            if keys.num_rows() > 0 {
+                writes.push(TableWrite::Delete { table, keys });
+            }
+            if rows.num_rows() > 0 {
+                writes.push(TableWrite::Upsert { table, rows });
+            }
+        }
+        writes
+    }
+
+    /// Drops the tables and forgets these epochs, in one transaction. The next call of
+    /// [`OutputTables::prepare`] makes the tables anew.
+    ///
+    /// # Errors
+    /// When there is no epoch of this job, and a table is another's by its shape.
+    pub(crate) fn reset(&self, epochs: &[&str]) -> Result<(), Error> {
+        let store = &self.store;
+        Ok(self.runtime.block_on(async {
+            // Tables without an epoch are a job's own only if they have the shape of one.
+            if store.last_epoch(self.owner()).await?.is_none() {
+                for table in self.specs() {
+                    if store.has_table(table).await? {
+                        store.ensure_table(table).await?;
+                    }
+                }
+            }
+            let tables: Vec<&TableSpec> = self.specs().collect();
+            store.reset_jobs(epochs, &tables).await
+        })?)
+    }
+}
+
+/// The sink of a job that is alone with its tables.
+pub struct DatabaseSink {
+    tables: OutputTables,
+    /// The last epoch in the database, once it was asked for.
+    last: Option<Option<u64>>,
+}
+
+impl DatabaseSink {
+    /// A sink for these tables; they are made at the first call if they are absent.
+    pub fn new(tables: OutputTables) -> Self {
+        Self { tables, last: None }
+    }
+
+    fn epoch_in_database(&mut self) -> Result<Option<u64>, Error> {
+        if let Some(last) = self.last {
+            return Ok(last);
+        }
+        let last = self.tables.prepare()?;
         self.last = Some(last);
         Ok(last)
     }
@@ -66,9 +138,7 @@ impl DatabaseSink {
 
 impl Sink for DatabaseSink {
     fn name(&self) -> String {
-        let names: Vec<&str> = self.tables.iter().map(|(table, _)| table.name.as_str()).collect();
-        let tables = if names.len() == 1 { "table" } else { "tables" };
-        format!("{tables} {} in {}", names.join(", "), self.store.describe())
+        self.tables.name()
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -86,43 +156,18 @@ impl Sink for DatabaseSink {
         if epoch != last.unwrap_or(0) + 1 {
             return Err(Error::EpochConflict { sink: self.name(), found: last, epoch });
         }
-        let mut writes = Vec::new();
-        for ((table, mode), change) in self.tables.iter().zip(output.tables) {
-            let (rows, keys) = (&change.rows, &change.deleted);
-            if *mode == OutputMode::Complete {
-                writes.push(TableWrite::Replace { table, rows });
-                continue;
-            }
-            if keys.num_rows() > 0 {
-                writes.push(TableWrite::Delete { table, keys });
-            }
-            if rows.num_rows() > 0 {
-                writes.push(TableWrite::Upsert { table, rows });
-            }
-        }
         // After a failure nobody knows what is there: the next call asks.
         self.last = None;
-        self.runtime.block_on(self.store.commit_epoch(self.owner(), last, epoch, &writes))?;
+        let OutputTables { store, runtime, .. } = &self.tables;
+        let writes = self.tables.writes(output.tables);
+        runtime.block_on(store.commit_epoch(self.tables.owner(), last, epoch, &writes))?;
         self.last = Some(Some(epoch));
         Ok(())
     }
 
     fn reset(&mut self) -> Result<(), Error> {
         self.last = None;
-        let store = &self.store;
-        Ok(self.runtime.block_on(async {
-            // Tables without an epoch are a job's own only if they have the shape of one.
-            if store.last_epoch(self.owner()).await?.is_none() {
-                for (table, _) in &self.tables {
-                    if store.has_table(table).await? {
-                        store.ensure_table(table).await?;
-                    }
-                }
-            }
-            // They go, and the next call makes them anew.
-            let tables: Vec<&TableSpec> = self.tables.iter().map(|(table, _)| table).collect();
-            store.reset_job(self.owner(), &tables).await
-        })?)
+        self.tables.reset(&[self.tables.owner()])
     }
 }
 
@@ -155,7 +200,7 @@ mod tests {
 
         fn sink(&self, mode: OutputMode) -> DatabaseSink {
             let handle = self.runtime.handle().clone();
-            DatabaseSink::new(self.store(), handle, vec![table(mode)])
+            DatabaseSink::new(OutputTables::new(self.store(), handle, vec![table(mode)]))
         }
 
         fn rows(&self) -> RecordBatch {

@@ -1,6 +1,8 @@
 //! The job over a log in memory, with faults on request.
 
+mod clocks;
 mod markers;
 mod restarts;
+mod sharing;
 mod support;
 mod tables;

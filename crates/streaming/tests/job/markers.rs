@@ -86,6 +86,7 @@ fn a_draining_job_knows_that_it_has_all() {
         visible: Vec::new(),
         chunk: 1,
         committed: Arc::default(),
+        dealt: None,
     };
     let mut options = options(folder.path());
     options.trigger = Trigger::Every(Duration::from_secs(3_600));

@@ -1,5 +1,5 @@
-//! Any number of threads, any batches, any restarts and kills: the same rows, each once, and the
-//! same rows set aside.
+//! Any number of threads, any batches, any restarts and kills, any jumps of the wall clock: the same
+//! rows, each once, and the same rows set aside.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,23 +18,32 @@ use arus_window::{LateRow, Window};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
-struct Plan {
-    seed: u64,
-    counts: Vec<usize>,
-    window: Window,
-    mode: OutputMode,
-    runs: Vec<Run>,
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) counts: Vec<usize>,
+    pub(crate) window: Window,
+    pub(crate) mode: OutputMode,
+    pub(crate) runs: Vec<Run>,
 }
 
 /// One start of the job.
 #[derive(Clone, Debug)]
-struct Run {
+pub(crate) struct Run {
     /// How much of the log is there, in tenths.
     tenths: usize,
     threads: usize,
     chunk: usize,
     step_ms: u64,
+    /// How wrong the wall clock is, ms. Never so far back that an event is ahead of it.
+    wrong_by_ms: Vec<i64>,
     fault: Option<Fault>,
+}
+
+impl Run {
+    /// One thread reads all that there is, and nothing goes wrong.
+    fn whole() -> Self {
+        Self { tenths: 10, threads: 1, chunk: 8192, step_ms: 0, wrong_by_ms: vec![0], fault: None }
+    }
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -49,8 +58,16 @@ fn plan() -> impl Strategy<Value = Plan> {
         1 => Just(Some(Fault::BeforeCommit)),
         1 => Just(Some(Fault::AfterCommit)),
     ];
-    let run = (1..10_usize, 1..5_usize, 1..500_usize, 0..400_u64, fault).prop_map(
-        |(tenths, threads, chunk, step_ms, fault)| Run { tenths, threads, chunk, step_ms, fault },
+    let jumps = proptest::collection::vec(-90_000_000_000..200_000_000_000_i64, 1..4);
+    let run = (1..10_usize, 1..5_usize, 1..500_usize, 0..400_u64, jumps, fault).prop_map(
+        |(tenths, threads, chunk, step_ms, wrong_by_ms, fault)| Run {
+            tenths,
+            threads,
+            chunk,
+            step_ms,
+            wrong_by_ms,
+            fault,
+        },
     );
     let runs = proptest::collection::vec(run, 0..6);
     let counts = proptest::collection::vec(0..600_usize, 1..4);
@@ -63,7 +80,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     })
 }
 
-fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
+pub(crate) fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
     let generator_options = PurchaseOptions {
         late_fraction: 0.1,
         max_lateness_ms: 40_000,
@@ -85,20 +102,20 @@ fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
     (0..plan.counts.len()).map(make).collect()
 }
 
-struct Outcome {
-    rows: Vec<String>,
-    aside: Vec<((i32, i64), String)>,
+pub(crate) struct Outcome {
+    pub(crate) rows: Vec<String>,
+    pub(crate) aside: Vec<((i32, i64), String)>,
     totals: arus_streaming::progress::Totals,
 }
 
-fn run(plan: &Plan, runs: &[Run]) -> Outcome {
+pub(crate) fn run(plan: &Plan, runs: &[Run]) -> Outcome {
     let partitions = log(plan);
     let folder = tempfile::tempdir().unwrap();
     let table = Arc::new(Mutex::new(MemoryTable::default()));
     let aside = Arc::new(MemoryAside::default());
     let query = query(plan.window);
     let mut seen = vec![0; partitions.len()];
-    let last = Run { tenths: 10, threads: 2, chunk: 8192, step_ms: 0, fault: None };
+    let last = Run { tenths: 10, threads: 2, chunk: 8192, ..Run::whole() };
     let mut totals = None;
     for run in runs.iter().chain([&last]) {
         for (seen, records) in seen.iter_mut().zip(&partitions) {
@@ -109,12 +126,13 @@ fn run(plan: &Plan, runs: &[Run]) -> Outcome {
             visible: seen.clone(),
             chunk: run.chunk,
             committed: Arc::default(),
+            dealt: None,
         };
         let mut options = options(folder.path());
         options.threads = run.threads;
         options.drain = run.tenths == 10;
         table.lock().unwrap().fault = run.fault;
-        let clock = SteppingClock::new(run.step_ms);
+        let clock = SteppingClock::jumping(run.step_ms, run.wrong_by_ms.clone());
         let outcome = job(Arc::clone(&query), plan.mode, options, log, &table, &aside, clock).run();
         let killed = run.fault.is_some() && table.lock().unwrap().fault.is_none();
         match outcome {
@@ -127,6 +145,12 @@ fn run(plan: &Plan, runs: &[Run]) -> Outcome {
     }
     let mut rows = table.lock().unwrap().rows.clone();
     rows.sort();
+    let totals = totals.expect("the last run has no fault");
+    Outcome { rows, aside: texts_of(&aside), totals }
+}
+
+/// What was set aside, by place.
+pub(crate) fn texts_of(aside: &MemoryAside) -> Vec<((i32, i64), String)> {
     let aside = aside.0.lock().unwrap();
     let aside = aside.iter().map(|(place, (record, why))| {
         let why = match why {
@@ -136,14 +160,14 @@ fn run(plan: &Plan, runs: &[Run]) -> Outcome {
         };
         (*place, format!("{record:?} {why:?}"))
     });
-    Outcome { rows, aside: aside.collect(), totals: totals.expect("the last run has no fault") }
+    aside.collect()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn restarts_kills_and_threads_change_nothing(plan in plan()) {
+    fn restarts_kills_threads_and_clocks_change_nothing(plan in plan()) {
         let whole = run(&plan, &[]);
         let cut = run(&plan, &plan.runs);
         prop_assert_eq!(&cut.rows, &whole.rows);
@@ -159,7 +183,7 @@ proptest! {
 /// would be late for windows that one run over the whole log gives it to.
 #[test]
 fn a_partition_that_is_empty_at_the_first_run_loses_no_row() {
-    let first = Run { tenths: 8, threads: 1, chunk: 1, step_ms: 0, fault: None };
+    let first = Run { tenths: 8, chunk: 1, ..Run::whole() };
     let plan = Plan {
         seed: 1_051_544_078_790_288,
         counts: vec![63, 1],
@@ -172,7 +196,7 @@ fn a_partition_that_is_empty_at_the_first_run_loses_no_row() {
     assert_eq!(cut.rows, whole.rows);
 }
 
-fn simple_plan() -> Plan {
+pub(crate) fn simple_plan() -> Plan {
     Plan {
         seed: 7,
         counts: vec![500],
@@ -191,7 +215,7 @@ fn start(
 ) -> Result<arus_streaming::progress::Progress, Error> {
     let partitions = log(&simple_plan());
     let visible = partitions.iter().map(Vec::len).collect();
-    let log = MemoryLog { partitions, visible, chunk: 100, committed: Arc::default() };
+    let log = MemoryLog { partitions, visible, chunk: 100, committed: Arc::default(), dealt: None };
     let mut options = options(folder);
     options.trigger = Trigger::Once;
     change(&mut options);
@@ -281,7 +305,7 @@ fn a_row_from_the_far_future_is_kept_and_moves_no_watermark() {
     partitions[0].insert(10, Some(future.to_vec()));
     let aside = Arc::new(MemoryAside::default());
     let visible = vec![partitions[0].len()];
-    let log = MemoryLog { partitions, visible, chunk: 7, committed: Arc::default() };
+    let log = MemoryLog { partitions, visible, chunk: 7, committed: Arc::default(), dealt: None };
     let query = query(Window::Tumbling { size_ms: 10_000 });
     let clock = SteppingClock::new(0);
     let options = options(folder.path());
@@ -361,6 +385,7 @@ fn a_run_over_what_is_there_ends_though_more_is_written() {
         visible: Vec::new(),
         chunk: 1,
         committed: Arc::default(),
+        dealt: None,
     };
     let options = options(folder.path());
     let (table, aside) = Default::default();

@@ -27,6 +27,8 @@ pub(crate) struct MemoryLog {
     pub(crate) visible: Vec<usize>,
     pub(crate) chunk: usize,
     pub(crate) committed: Arc<Mutex<BTreeMap<i32, i64>>>,
+    /// What a group dealt to the job, if there is one.
+    pub(crate) dealt: Option<Vec<i32>>,
 }
 
 struct MemoryReader {
@@ -39,6 +41,13 @@ struct MemoryReader {
 impl Log for MemoryLog {
     fn partitions(&self) -> Result<Vec<i32>, Error> {
         Ok((0..self.partitions.len() as i32).collect())
+    }
+
+    fn dealt(&self) -> Result<Option<Vec<i32>>, Error> {
+        match &self.dealt {
+            Some(dealt) => Ok(Some(dealt.clone())),
+            None => self.partitions().map(Some),
+        }
     }
 
     fn bounds(&self, partition: i32) -> Result<Bounds, Error> {
@@ -172,21 +181,33 @@ impl Aside for MemoryAside {
     }
 }
 
-/// A clock that goes on by a step each time it is asked, so that epochs come without waiting.
+/// What the wall clock shows when nobody has set it wrong: years after every event.
+pub(crate) const WALL_MS: i64 = 1_800_000_000_000;
+
+/// A clock that goes on by a step each time it is asked, so that epochs come without waiting. Its
+/// wall clock may jump.
 pub(crate) struct SteppingClock {
     now_ms: AtomicU64,
     step_ms: u64,
+    /// How wrong the wall clock is, ms: one after the other, and again from the beginning.
+    wrong_by_ms: Vec<i64>,
+    asked: AtomicU64,
 }
 
 impl SteppingClock {
     pub(crate) fn new(step_ms: u64) -> Self {
-        Self { now_ms: AtomicU64::new(0), step_ms }
+        Self::jumping(step_ms, vec![0])
+    }
+
+    pub(crate) fn jumping(step_ms: u64, wrong_by_ms: Vec<i64>) -> Self {
+        Self { now_ms: AtomicU64::new(0), step_ms, wrong_by_ms, asked: AtomicU64::new(0) }
     }
 }
 
 impl Clock for SteppingClock {
     fn wall_ms(&self) -> i64 {
-        1_800_000_000_000
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) as usize;
+        WALL_MS + self.wrong_by_ms[asked % self.wrong_by_ms.len()]
     }
 
     fn monotonic(&self) -> Duration {
@@ -258,6 +279,7 @@ pub(crate) fn job(
         }),
         aside: Arc::clone(aside) as Arc<dyn Aside>,
         sinks: vec![Box::new(MemorySink { table: Arc::clone(table), mode })],
+        shared: None,
         watchers: Vec::new(),
         clock: Arc::new(clock),
         shutdown: Shutdown::new(),

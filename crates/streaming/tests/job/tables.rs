@@ -218,6 +218,7 @@ fn run(plan: &Plan) -> Outcome {
             visible: seen.clone(),
             chunk: run.chunk,
             committed: Arc::default(),
+            dealt: None,
         };
         let mut options = options(folder.path());
         options.threads = run.threads;
@@ -231,6 +232,7 @@ fn run(plan: &Plan) -> Outcome {
             new_decoder: Arc::new(|_| Box::new(TextDecoder::default())),
             aside: Arc::new(MemoryAside::default()),
             sinks: vec![Box::new(MemorySink(Arc::clone(&tables)))],
+            shared: None,
             watchers: Vec::new(),
             clock: Arc::new(SteppingClock::new(run.step_ms)),
             shutdown: arus_runtime::shutdown::Shutdown::new(),

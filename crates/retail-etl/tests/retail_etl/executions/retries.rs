@@ -50,6 +50,17 @@ fn a_failure_that_passes() {
     assert!(!place.path().join("alarm").exists());
 }
 
+#[test]
+fn only_the_newest_logs_stay() {
+    let place = Place::new();
+    for _ in 0..3 {
+        place.run(&sample(), &["--force", "--sink", "csv", "--keep-logs", "2"]);
+    }
+    let runs = place.history();
+    let stay = |run| place.path().join(text(run, "log_file")).exists();
+    assert_eq!(runs.iter().map(stay).collect::<Vec<_>>(), [false, true, true]);
+}
+
 /// A file lies where the database's folder should be, until somebody clears it away.
 #[test]
 fn a_database_that_comes_back() {
