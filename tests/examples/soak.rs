@@ -22,7 +22,7 @@ const START_MS: i64 = 1_704_067_200_000;
 /// Purchases per second, and customers' changes.
 const RATES: [u64; 2] = [1_000, 500];
 /// How long it is at the most from one disturbance to the next, and a program frozen.
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET: Duration = Duration::from_secs(2);
 
 fn main() {
     let minutes: f64 = std::env::args()
@@ -121,13 +121,13 @@ impl Soak {
             std::thread::sleep(self.draw.moment(QUIET));
             self.all_are_at_work();
             let at = self.draw.below(NAMES.len() as u64) as usize;
-            match self.draw.below(3) {
-                0 => {
+            match self.draw.below(4) {
+                0 | 1 => {
                     self.counts.killed += 1;
                     self.take(at).kill();
                     self.restart(at);
                 }
-                1 => {
+                2 => {
                     self.counts.stopped += 1;
                     self.stop(at);
                     self.restart(at);

@@ -379,6 +379,16 @@ impl World {
         names.filter_map(epoch).max().unwrap_or(0)
     }
 
+    /// How many starts of a program have said this on standard error.
+    pub fn starts_that_said(&self, program: &str, words: &str) -> usize {
+        let entries = fs::read_dir(self.folder.path()).expect("the folder is readable");
+        let logs = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.to_string_lossy().ends_with(&format!("-{program}.err.log")));
+        logs.filter(|path| fs::read_to_string(path).is_ok_and(|said| said.contains(words))).count()
+    }
+
     /// Waits until the job at work has made an epoch after `epoch`.
     pub fn wait_for_epoch_after(&self, epoch: u64, job: &mut Running) -> u64 {
         wait_until("the job's next epoch", LIMIT, || {

@@ -85,6 +85,11 @@ fn killed_at_random_moments_the_topic_and_the_table_are_exact() {
     let _ = producer.stopped_by(Signal::TERM).well();
     assert!(world.epoch() >= u64::from(KILLS / 3 * 2), "epochs came between the kills");
     let _ = both(world.draining()).run().well();
+    // Kills did hit what they were meant for: a commit, between the checkpoint and the topic.
+    let cut_off =
+        world.starts_that_said("purchase-streaming", "writing the epoch that was cut off");
+    println!("{cut_off} of {KILLS} kills cut an epoch off");
+    assert!(cut_off > 5, "only {cut_off} of {KILLS} kills cut an epoch off");
     check_topic(&world);
     world.check(&world.question());
 }
