@@ -22,9 +22,11 @@ use crate::client::{ClosedAside, set_unless_given, tell};
 use crate::member::Member;
 use crate::{Error, KafkaArgs};
 
-/// What may lie unread in memory, over all partitions: several polls ahead of the readers.
-const QUEUED_MESSAGES: usize = 80_000;
-const QUEUED_KILOBYTES: usize = 65_536;
+/// What may lie unread in memory, over all partitions, when more is asked for: two polls ahead of
+/// the readers. Each message takes some 350 bytes beside its own, whatever its size. librdkafka
+/// counts by partition, so each gets its share; what was asked for then comes on top.
+const QUEUED_MESSAGES: usize = 16_000;
+const QUEUED_KILOBYTES: usize = 16_384;
 
 /// How long one request to the broker may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -303,7 +305,7 @@ impl Source {
         let mut config = self.config.clone();
         // Shared out, so that what lies unread in memory does not grow with the partitions.
         let share = |total: usize, least: usize| (total / next_offsets.len().max(1)).max(least);
-        let messages = share(QUEUED_MESSAGES, 1_000).to_string();
+        let messages = share(QUEUED_MESSAGES, 250).to_string();
         let kilobytes = share(QUEUED_KILOBYTES, 512).to_string();
         set_unless_given(&mut config, "queued.min.messages", &messages);
         set_unless_given(&mut config, "queued.max.messages.kbytes", &kilobytes);
