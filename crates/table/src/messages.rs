@@ -103,8 +103,10 @@ impl MessageTotals {
             places.iter().map(|&at| Arc::clone(rows.column(at))).collect()
         };
         let inputs = query.inputs_of(columns(&query.read), rows.num_rows())?;
+        let mut group_of_row = Vec::with_capacity(rows.num_rows());
         for (groups, grouping) in self.groups.iter_mut().zip(query.planned()) {
-            groups.update(&columns(&grouping.columns), rows.num_rows(), &inputs)?;
+            let keys = columns(&grouping.columns);
+            groups.update(&keys, rows.num_rows(), &inputs, &mut group_of_row)?;
         }
         Ok(rows.num_rows())
     }

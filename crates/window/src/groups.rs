@@ -23,8 +23,6 @@ pub struct Groups {
     count: usize,
     /// Whether a group got a row since the last [`Groups::copy_states`].
     touched: Vec<bool>,
-    /// Scratch: the group of each row of the batch.
-    group_of_row: Vec<usize>,
 }
 
 /// The groups' keys and intermediate state, one entry per group.
@@ -52,11 +50,12 @@ impl Groups {
         };
         let accumulators =
             aggregates.iter().map(Aggregate::accumulator).collect::<Result<_, _>>()?;
-        Ok(Self { keys, accumulators, count: 0, touched: Vec::new(), group_of_row: Vec::new() })
+        Ok(Self { keys, accumulators, count: 0, touched: Vec::new() })
     }
 
     /// Adds rows: `keys` are their group columns, `inputs` the computed arguments of each
-    /// aggregate.
+    /// aggregate. `group_of_row` is worked in: the caller's, because with many windows open, and
+    /// rows by the thousand, one for each would take more memory than the groups do.
     ///
     /// # Errors
     /// When DataFusion refuses.
@@ -65,15 +64,16 @@ impl Groups {
         keys: &[ArrayRef],
         rows: usize,
         inputs: &[Inputs],
+        group_of_row: &mut Vec<usize>,
     ) -> Result<(), Error> {
-        self.assign_groups(keys, rows)?;
-        for &group in &self.group_of_row {
+        self.assign_groups(keys, rows, group_of_row)?;
+        for &group in &*group_of_row {
             self.touched[group] = true;
         }
         for (accumulator, input) in self.accumulators.iter_mut().zip(inputs) {
             accumulator.update_batch(
                 &input.arguments,
-                &self.group_of_row,
+                group_of_row,
                 input.filter.as_ref(),
                 self.count,
             )?;
@@ -93,10 +93,7 @@ impl Groups {
         rows: usize,
         group_of_row: &mut Vec<usize>,
     ) -> Result<usize, Error> {
-        std::mem::swap(&mut self.group_of_row, group_of_row);
-        let assigned = self.assign_groups(keys, rows);
-        std::mem::swap(&mut self.group_of_row, group_of_row);
-        assigned?;
+        self.assign_groups(keys, rows, group_of_row)?;
         Ok(self.count)
     }
 
@@ -136,14 +133,12 @@ impl Groups {
         touched: &BooleanArray,
         states: &[ArrayRef],
     ) -> Result<(), Error> {
-        self.assign_groups(keys, touched.len())?;
-        for (&group, touched) in self.group_of_row.iter().zip(touched.values()) {
+        let mut group_of_row = Vec::with_capacity(touched.len());
+        self.assign_groups(keys, touched.len(), &mut group_of_row)?;
+        for (&group, touched) in group_of_row.iter().zip(touched.values()) {
             self.touched[group] |= touched;
         }
-        let group_of_row = std::mem::take(&mut self.group_of_row);
-        let merged = self.merge_as(aggregates, &group_of_row, self.count, states);
-        self.group_of_row = group_of_row;
-        merged
+        self.merge_as(aggregates, &group_of_row, self.count, states)
     }
 
     /// Adds intermediate states whose groups the caller knows.
@@ -168,15 +163,20 @@ impl Groups {
     }
 
     /// Fills `group_of_row` and makes room for new groups.
-    fn assign_groups(&mut self, keys: &[ArrayRef], rows: usize) -> Result<(), Error> {
+    fn assign_groups(
+        &mut self,
+        keys: &[ArrayRef],
+        rows: usize,
+        group_of_row: &mut Vec<usize>,
+    ) -> Result<(), Error> {
         match &mut self.keys {
             Some(groups) => {
-                groups.intern(keys, &mut self.group_of_row)?;
+                groups.intern(keys, group_of_row)?;
                 self.count = groups.len();
             }
             None => {
-                self.group_of_row.clear();
-                self.group_of_row.resize(rows, 0);
+                group_of_row.clear();
+                group_of_row.resize(rows, 0);
                 self.count = self.count.max(usize::from(rows > 0));
             }
         }

@@ -45,6 +45,8 @@ enum Windows {
 struct Assignment {
     /// Rows per window start; the vectors are kept from batch to batch.
     rows: BTreeMap<i64, Vec<u32>>,
+    /// The group of each row of a window.
+    groups: Vec<usize>,
 }
 
 impl PartitionState {
@@ -122,12 +124,12 @@ impl PartitionState {
                             .insert(Groups::new(self.query.key_schema(), self.query.aggregates())?),
                     };
                     if chosen.len() == rows.num_rows() {
-                        groups.update(&keys, rows.num_rows(), &inputs)?;
+                        groups.update(&keys, rows.num_rows(), &inputs, &mut self.scratch.groups)?;
                     } else {
                         let chosen = UInt32Array::from(std::mem::take(chosen));
                         let keys = take_all(&keys, &chosen)?;
                         let inputs = take_inputs(&inputs, &chosen)?;
-                        groups.update(&keys, chosen.len(), &inputs)?;
+                        groups.update(&keys, chosen.len(), &inputs, &mut self.scratch.groups)?;
                     }
                 }
                 // A window that is not fed any more must not keep its vector for ever.
