@@ -267,8 +267,15 @@ impl World {
 
     /// Makes the topic of purchases, before its producer does.
     pub fn make_topic(&self, partitions: i32) {
+        self.make_topic_with(partitions, &[]);
+    }
+
+    /// The same, with settings.
+    pub fn make_topic_with(&self, partitions: i32, configs: &[(&str, &str)]) {
         let mut spec = TopicSpec::new(&self.topic, partitions);
         spec.configs.push(("max.message.bytes".to_owned(), "16777216".to_owned()));
+        let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        spec.configs.extend(configs);
         ensure_topic(&self.kafka(), &spec).expect("the broker makes topics");
     }
 

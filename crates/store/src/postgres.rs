@@ -153,6 +153,10 @@ impl Postgres {
     ) -> Result<(), Failure> {
         let mut loan = Loan::from(&self.pool).await?;
         let mut transaction = loan.connection()?.begin().await?;
+        // A process that stands still in here holds the epochs' rows, and everybody who waits for
+        // them; between two statements of ours there are milliseconds.
+        execute(&mut transaction, "SET LOCAL idle_in_transaction_session_timeout = '10s'".into())
+            .await?;
         let mut marks = Vec::with_capacity(epochs.len());
         for change in epochs.iter() {
             let Some(mark) = move_epoch(&mut transaction, change).await? else {

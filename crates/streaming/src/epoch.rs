@@ -256,8 +256,10 @@ impl<O: Operator> Run<O> {
 
     fn cut_and_commit(&mut self, job: &mut Job<O>, last: bool) -> Result<bool, Error> {
         let started = job.clock.monotonic();
-        let mut ours = true;
-        self.ledger.look(&mut job.operator)?;
+        let mut ours = self.ledger.look(&mut job.operator)?;
+        if !ours {
+            return Ok(false);
+        }
         if let Some(cut) = self.cut(job, last)? {
             ours = self.commit(job, cut, last)?;
             self.epoch_duration = job.clock.monotonic().saturating_sub(started);

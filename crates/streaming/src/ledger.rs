@@ -57,9 +57,10 @@ pub(crate) trait Ledger<O: Operator> {
     /// What these partitions go on from. The operator is brought to where it stood.
     fn recover(&mut self, hands: Hands<'_, O>, partitions: &[i32]) -> Result<Recovered, Error>;
 
-    /// Before a cut, while the lanes go on: looks at what other processes did meanwhile.
-    fn look(&mut self, _: &mut O) -> Result<(), Error> {
-        Ok(())
+    /// Before a cut, while the lanes go on: looks at what other processes did meanwhile. Says whether
+    /// the partitions are still this process's.
+    fn look(&mut self, _: &mut O) -> Result<bool, Error> {
+        Ok(true)
     }
 
     /// At the cut: moves the watermark, if that is for this process to do. Says whether there is

@@ -99,6 +99,13 @@ impl Shared {
         self.topic.iter().all(|partition| self.held.contains_key(partition))
     }
 
+    /// Whether another process went on with one of the held partitions.
+    fn is_overtaken(&self, view: &View) -> bool {
+        self.held.iter().any(|(partition, held)| {
+            held.epoch != view.partitions.get(partition).map_or(0, |row| row.epoch)
+        })
+    }
+
     fn job_epoch(&self) -> Result<Option<u64>, Error> {
         let OutputTables { store, runtime, .. } = &self.tables;
         Ok(runtime.block_on(store.last_epoch(self.tables.owner()))?)
@@ -375,8 +382,12 @@ impl<O: Operator> Ledger<O> for Shared {
         Err(self.restless())
     }
 
-    fn look(&mut self, operator: &mut O) -> Result<(), Error> {
-        self.catch_up(operator).map(drop)
+    /// A watermark that others brought on without this process must not close windows here: rows
+    /// would be kept as late that are counted elsewhere. While the partitions are this process's, it
+    /// is bounded by what they were committed with.
+    fn look(&mut self, operator: &mut O) -> Result<bool, Error> {
+        let view = self.view(operator)?;
+        Ok(!self.is_overtaken(&view))
     }
 
     fn advance(&mut self, operator: &mut O, partitions: &[i32], times: &Times) -> bool {
@@ -401,13 +412,10 @@ impl<O: Operator> Ledger<O> for Shared {
         let (rows, mut states) = self.next(cut, closed_ms)?;
         for _ in 0..LOOKS {
             let view = self.view(hands.operator)?;
-            let taken_over = |(partition, held): (&i32, &Held)| {
-                held.epoch != view.partitions.get(partition).map_or(0, |row| row.epoch)
-            };
             // With all partitions here nobody else has anything to commit, and the cut may rest on
             // what the operator knew then.
             let outrun = self.holds_all() && cut_at != Some(view.epoch);
-            if outrun || self.held.iter().any(taken_over) {
+            if outrun || self.is_overtaken(&view) {
                 self.stands_at = None;
                 return Ok(None);
             }

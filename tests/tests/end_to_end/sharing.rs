@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use arus_runtime::clock::{Clock, SystemClock};
 use arus_tests::process::{Program, Running};
 use arus_tests::{Draw, LIMIT, World, bank, wait_until};
 use rustix::process::Signal;
@@ -46,6 +47,26 @@ fn share(log: &str) -> usize {
     list.map_or(0, |(list, _)| list.split(',').filter(|number| !number.trim().is_empty()).count())
 }
 
+/// Makes a process stand still, but not in its commit: a file of SQLite has one writer, and nobody
+/// ends the transaction of one that stands still. (PostgreSQL does, after ten seconds.)
+fn freeze(world: &World, job: &str, it: &Running, others: &mut [Running], draw: &mut Draw) {
+    for _ in 0..20 {
+        it.signal(Signal::STOP);
+        let (began, clock) = (world.job_epoch(job), SystemClock::new());
+        while clock.monotonic() < Duration::from_secs(4) {
+            assert!(others.iter_mut().all(Running::is_running), "a process ended");
+            // One more may have been on its way.
+            if world.job_epoch(job) > began + 1 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        it.signal(Signal::CONT);
+        std::thread::sleep(draw.moment(Duration::from_millis(200)));
+    }
+    panic!("it stood still in its commit each time");
+}
+
 /// Processes come, go, are killed, and one stands still until others have its partitions.
 fn disturb(world: &World, job: &str, start: impl Fn(usize) -> Running) -> Vec<Running> {
     let mut draw = Draw::from_env();
@@ -71,8 +92,8 @@ fn disturb(world: &World, job: &str, start: impl Fn(usize) -> Running) -> Vec<Ru
     // One stands still for longer than the group waits, and goes on when others have its
     // partitions: what it still has in hand is void.
     wait_until_shared_out(&mut members);
-    members[0].signal(Signal::STOP);
     let mut others = members.split_off(1);
+    freeze(world, job, &members[0], &mut others, &mut draw);
     let before = world.shared_offsets(job);
     wait_until("others to take over", LIMIT, || {
         let now = world.shared_offsets(job);
