@@ -34,6 +34,9 @@ struct Member {
     waiting: bool,
     /// It has joined in this round.
     joined: bool,
+    /// It waits for the answer to its join. If another round begins before it has it, the join is for
+    /// that one.
+    joining: bool,
     assignment: Bytes,
 }
 
@@ -114,8 +117,14 @@ impl Group {
             return Err(Refusal::NoCommonProtocol);
         }
         let is_first = self.members.is_empty();
-        let member =
-            Member { wish, last_seen: now, waiting: true, joined: true, assignment: Bytes::new() };
+        let member = Member {
+            wish,
+            last_seen: now,
+            waiting: true,
+            joined: true,
+            joining: true,
+            assignment: Bytes::new(),
+        };
         if !matches!(self.phase, Phase::Joining { .. }) {
             self.begin_round(now, if is_first { FIRST_ROUND } else { Duration::ZERO });
         }
@@ -128,19 +137,24 @@ impl Group {
         let patience = patience.unwrap_or_default().max(delay);
         self.phase = Phase::Joining { from: now + delay, until: now + patience };
         for member in self.members.values_mut() {
-            member.joined = false;
+            member.joined = member.joining;
         }
     }
 
     /// The member's answer: `None` while the round goes on. `generation` is the one that it joined
     /// after.
-    pub(crate) fn joined(&self, name: &str, generation: i32) -> Option<Result<Joined, Refusal>> {
-        if !self.members.contains_key(name) {
+    pub(crate) fn joined(
+        &mut self,
+        name: &str,
+        generation: i32,
+    ) -> Option<Result<Joined, Refusal>> {
+        let Some(member) = self.members.get_mut(name) else {
             return Some(Err(Refusal::UnknownMember));
-        }
+        };
         if matches!(self.phase, Phase::Joining { .. }) || self.generation <= generation {
             return None;
         }
+        member.joining = false;
         let says = |member: &Member| {
             let found = member.wish.protocols.iter().find(|(it, _)| *it == self.protocol);
             found.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
@@ -213,6 +227,7 @@ impl Group {
     pub(crate) fn set_waiting(&mut self, now: Duration, name: &str, waiting: bool) {
         if let Some(member) = self.members.get_mut(name) {
             member.waiting = waiting;
+            member.joining &= waiting;
             member.last_seen = now;
         }
     }
@@ -346,6 +361,26 @@ mod tests {
         assert_eq!(second, first + 1);
         assert_eq!(group.heartbeat(at(2_000), "b", second), Ok(()));
         assert_eq!(group.heartbeat(at(2_000), "b", first), Err(Refusal::OldGeneration));
+    }
+
+    /// The round ended, and before a member heard of it the next one began: it has joined that.
+    #[test]
+    fn a_join_that_was_not_answered_yet_counts_for_the_next_round() {
+        let mut group = Group::default();
+        for name in ["a", "b"] {
+            group.join(at(0), name, wish()).unwrap();
+        }
+        group.tick(at(300));
+        assert_eq!(group.joined("a", 0).unwrap().unwrap().generation, 1);
+        group.set_waiting(at(300), "a", false);
+        // Nobody has told b when c comes.
+        group.join(at(301), "c", wish()).unwrap();
+        assert_eq!(group.joined("b", 0), None);
+        group.join(at(302), "a", wish()).unwrap();
+        group.tick(at(303));
+        for name in ["a", "b", "c"] {
+            assert_eq!(group.joined(name, 0).unwrap().unwrap().generation, 2, "{name}");
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Shared {
     }
 
     /// Looks until there is an answer.
-    async fn wait<T>(&self, group: &str, mut look: impl FnMut(&Group) -> Option<T>) -> T {
+    async fn wait<T>(&self, group: &str, mut look: impl FnMut(&mut Group) -> Option<T>) -> T {
         loop {
             let changed = self.changed.notified();
             {

@@ -205,8 +205,9 @@ pub trait Operator: Send {
     /// [`Error::Unsupported`] when the job cannot be shared: why, and what to do.
     fn share(&mut self, all: bool) -> Result<(), Error>;
 
-    /// Whether it must see the rows of the partitions that it does not hold.
-    fn reads_back(&self) -> bool;
+    /// Whether it must see the rows of the partitions that it does not hold to make the rows of this
+    /// cut.
+    fn reads_back(&self, taken: &Self::Taken) -> bool;
 
     /// How far its watermark follows behind event time, ms.
     fn delay_ms(&self) -> i64;

@@ -22,23 +22,24 @@
 //! so that the same log gives the same rows. Tables hold each key in one partition, and their
 //! aggregates are computed from the rows of all partitions, read back in the same step.
 
-mod records;
+mod database;
+pub(crate) mod records;
 
 use std::collections::BTreeMap;
 
-use arus_store::{EpochStep, TableSpec, TableWrite};
 use arus_window::PartitionTime;
 
 use crate::Error;
 use crate::checkpoint::{Checkpoint, Identity, decode, encode};
 use crate::cut::{Cut, Times};
 use crate::ledger::{Hands, Ledger, Made, Recovered};
-use crate::operator::{Beyond, Extent, Operator, Saved, TableRows};
+use crate::operator::{Beyond, Extent, Operator, Saved};
 use crate::progress::Totals;
 use crate::sink::database::OutputTables;
 use crate::sink::{EpochOutput, Sink};
 use crate::source::Log;
-use records::{PartitionRow, Records, StateRow};
+use database::{Commit, Database};
+use records::{PartitionRow, StateRow};
 
 /// Looks at a database that others change, before giving up.
 const LOOKS: usize = 100;
@@ -57,8 +58,7 @@ struct Held {
 
 /// The database of a shared job, as one of its processes sees it.
 pub(crate) struct Shared {
-    tables: OutputTables,
-    records: Records,
+    database: Database,
     identity: Identity,
     /// The operator's own state at the start of all.
     initial: Saved,
@@ -85,8 +85,7 @@ impl Shared {
     ) -> Result<Self, Error> {
         operator.share(false)?;
         Ok(Self {
-            records: Records::new(tables.owner()),
-            tables,
+            database: Database::new(tables),
             identity,
             initial: operator.save()?,
             topic: Vec::new(),
@@ -106,34 +105,12 @@ impl Shared {
         })
     }
 
-    fn job_epoch(&self) -> Result<Option<u64>, Error> {
-        let OutputTables { store, runtime, .. } = &self.tables;
-        Ok(runtime.block_on(store.last_epoch(self.tables.owner()))?)
-    }
-
-    fn read(
-        &self,
-        table: &TableSpec,
-        column: &str,
-        texts: Vec<&str>,
-    ) -> Result<arrow::array::RecordBatch, Error> {
-        let OutputTables { store, runtime, .. } = &self.tables;
-        let conditions = vec![arus_store::Condition::OneOf { column, texts }];
-        let selection = arus_store::Selection { conditions, ..Default::default() };
-        Ok(runtime.block_on(store.read_selection(table, &selection))?)
-    }
-
-    fn states_of(&self, shards: &[String]) -> Result<Vec<StateRow>, Error> {
-        let shards: Vec<&str> = shards.iter().map(String::as_str).collect();
-        Ok(StateRow::of(&self.read(&self.records.states, "shard", shards)?))
-    }
-
     fn decoded(&self, state: &StateRow) -> Result<Checkpoint, Error> {
         let checkpoint = decode(&state.bytes).map_err(|reason| {
             Error::Checkpoint(format!(
                 "the state of {} in {} is damaged: {reason}; --reset to compute all anew",
                 state.shard,
-                self.tables.store.describe()
+                self.database.describe()
             ))
         })?;
         self.identity.check(&checkpoint.identity, &self.place_text())?;
@@ -141,7 +118,7 @@ impl Shared {
     }
 
     fn place_text(&self) -> String {
-        format!("the state in {}", self.tables.store.describe())
+        format!("the state in {}", self.database.describe())
     }
 
     /// The job as all processes have left it, the operator too.
@@ -150,7 +127,7 @@ impl Shared {
         // Left behind by a reset that was cut off, if there is no epoch.
         let partitions = match epoch {
             None => BTreeMap::new(),
-            Some(_) => self.partition_rows()?,
+            Some(_) => self.database.partitions()?,
         };
         Ok(View { epoch, partitions })
     }
@@ -160,12 +137,12 @@ impl Shared {
     /// # Errors
     /// When the state is of another query, or others change it all the time.
     fn catch_up<O: Operator>(&mut self, operator: &mut O) -> Result<Option<u64>, Error> {
-        let job = vec![self.tables.owner().to_owned()];
+        let job = [self.database.job().to_owned()];
         for _ in 0..LOOKS {
-            let epoch = self.job_epoch()?;
+            let epoch = self.database.job_epoch()?;
             if self.stands_at != Some(epoch) {
                 self.stands_at = None;
-                match (epoch, self.states_of(&job)?.first()) {
+                match (epoch, self.database.states(&job)?.first()) {
                     (None, _) => operator.restore(None, self.initial.clone())?,
                     (Some(_), None) => return Err(self.not_shared(epoch)),
                     (Some(epoch), Some(state)) => {
@@ -183,17 +160,11 @@ impl Shared {
         Err(self.restless())
     }
 
-    fn partition_rows(&self) -> Result<BTreeMap<i32, PartitionRow>, Error> {
-        let rows = self.read(&self.records.partitions, "job", vec![self.tables.owner()])?;
-        let rows = PartitionRow::of(&rows).into_iter();
-        Ok(rows.map(|row| (row.partition, row)).collect())
-    }
-
     fn not_shared(&self, epoch: Option<u64>) -> Error {
         Error::Checkpoint(format!(
             "{} holds epoch {} of a job that is not shared: its state is in a checkpoint folder; leave \
              out --shared, give another --job and table, or --reset to compute all anew",
-            self.tables.name(),
+            self.database.name(),
             epoch.unwrap_or_default()
         ))
     }
@@ -202,7 +173,7 @@ impl Shared {
         Error::Checkpoint(format!(
             "{} is changed by others so often that nothing can be added: let fewer processes share \
              the job, or give them a longer --trigger",
-            self.tables.name()
+            self.database.name()
         ))
     }
 
@@ -211,8 +182,8 @@ impl Shared {
         let known: Vec<&PartitionRow> =
             partitions.iter().filter_map(|partition| view.partitions.get(partition)).collect();
         let shards: Vec<String> =
-            known.iter().map(|row| self.records.shard(row.partition)).collect();
-        let states = if shards.is_empty() { Vec::new() } else { self.states_of(&shards)? };
+            known.iter().map(|row| self.database.shard(row.partition)).collect();
+        let states = self.database.states(&shards)?;
         let mut recovered = Recovered { epoch: view.epoch.unwrap_or(0), ..Recovered::default() };
         for (row, shard) in known.into_iter().zip(shards) {
             let mut chain = Vec::new();
@@ -306,7 +277,7 @@ impl Shared {
                 output: Vec::new(),
             };
             let bytes = encode(&state)?.concat();
-            states.push(StateRow { shard: self.records.shard(partition), epoch, bytes });
+            states.push(StateRow { shard: self.database.shard(partition), epoch, bytes });
         }
         Ok((rows, states))
     }
@@ -317,7 +288,7 @@ impl Shared {
         for (partition, row) in rows {
             let Some(held) = self.held.get(partition) else { continue };
             if held.epoch > 0 && row.base != held.base {
-                let shard = self.records.shard(*partition);
+                let shard = self.database.shard(*partition);
                 outdated.extend((held.base..=held.epoch).map(|epoch| (shard.clone(), epoch)));
             }
         }
@@ -331,40 +302,12 @@ impl<O: Operator> Ledger<O> for Shared {
     }
 
     fn reset(&mut self, _: &mut [Box<dyn Sink>]) -> Result<(), Error> {
-        let OutputTables { store, runtime, .. } = &self.tables;
-        runtime.block_on(async {
-            store.ensure_table(&self.records.partitions).await?;
-            store.ensure_table(&self.records.states).await
-        })?;
-        let rows = self.partition_rows()?;
-        let shards: Vec<String> =
-            rows.keys().map(|&partition| self.records.shard(partition)).collect();
-        let mut epochs: Vec<&str> = shards.iter().map(String::as_str).collect();
-        epochs.push(self.tables.owner());
-        self.tables.reset(&epochs)?;
-        // What a kill leaves here is not looked at, and written over.
-        let mut states = vec![(self.tables.owner().to_owned(), 0)];
-        for (row, shard) in rows.values().zip(&shards) {
-            states.extend((row.base..=row.epoch).map(|epoch| (shard.clone(), epoch)));
-        }
-        let (shards, states) =
-            (self.records.partition_keys(&shards), self.records.state_keys(&states));
-        let deletes = [
-            TableWrite::Delete { table: &self.records.partitions, keys: &shards },
-            TableWrite::Delete { table: &self.records.states, keys: &states },
-        ];
-        runtime.block_on(store.write(&deletes))?;
         self.stands_at = None;
-        Ok(())
+        self.database.reset()
     }
 
     fn recover(&mut self, hands: Hands<'_, O>, partitions: &[i32]) -> Result<Recovered, Error> {
-        self.tables.prepare()?;
-        let OutputTables { store, runtime, .. } = &self.tables;
-        runtime.block_on(async {
-            store.ensure_table(&self.records.partitions).await?;
-            store.ensure_table(&self.records.states).await
-        })?;
+        self.database.prepare()?;
         self.topic = hands.log.partitions()?;
         self.stands_at = None;
         for _ in 0..LOOKS {
@@ -420,9 +363,11 @@ impl<O: Operator> Ledger<O> for Shared {
                 return Ok(None);
             }
             self.times(&view, &rows, &cut.times, hands.log)?.advance(hands.operator);
-            let read_back =
-                if hands.operator.reads_back() { Some(self.first_table()?) } else { None };
-            let beyond = Beyond { closed_ms: self.closed_ms(&view, &rows), rows: read_back };
+            let rows_beyond = match hands.operator.reads_back(&cut.taken) {
+                true => Some(self.database.first_table()?),
+                false => None,
+            };
+            let beyond = Beyond { closed_ms: self.closed_ms(&view, &rows), rows: rows_beyond };
             let made = hands.operator.finish(&cut.taken, Some(beyond))?;
             let epoch = view.epoch.unwrap_or(0) + 1;
             let job = Checkpoint {
@@ -435,10 +380,18 @@ impl<O: Operator> Ledger<O> for Shared {
                 job: made.saved,
                 output: Vec::new(),
             };
-            let shard = self.tables.owner().to_owned();
+            let shard = self.database.job().to_owned();
             states.push(StateRow { shard, epoch: 0, bytes: encode(&job)?.concat() });
             self.stands_at = None;
-            if !self.write(&view, epoch, &rows, &states, &made.tables)? {
+            let committed = self.database.commit(&Commit {
+                previous: view.epoch,
+                epoch,
+                rows: &rows,
+                states: &states,
+                outdated: &self.outdated(&rows),
+                tables: &made.tables,
+            })?;
+            if !committed {
                 states.pop();
                 continue;
             }
@@ -462,51 +415,5 @@ impl<O: Operator> Ledger<O> for Shared {
 
     fn last_epochs(&self) -> usize {
         LAST_EPOCHS
-    }
-}
-
-impl Shared {
-    fn first_table(&self) -> Result<arrow::array::RecordBatch, Error> {
-        let OutputTables { store, runtime, .. } = &self.tables;
-        let first = self.tables.specs().next().expect("a job has a table");
-        Ok(runtime.block_on(store.read_table(first))?)
-    }
-
-    /// Commits; `false` if another process went on meanwhile, with the job or with a partition.
-    fn write(
-        &self,
-        view: &View,
-        epoch: u64,
-        rows: &BTreeMap<i32, PartitionRow>,
-        states: &[StateRow],
-        tables: &[TableRows],
-    ) -> Result<bool, Error> {
-        let shards: Vec<String> =
-            rows.keys().map(|&partition| self.records.shard(partition)).collect();
-        let mut steps: Vec<EpochStep<'_>> = rows
-            .values()
-            .zip(&shards)
-            .map(|(row, job)| EpochStep {
-                job,
-                previous: Some(row.epoch - 1).filter(|&previous| previous > 0),
-                epoch: row.epoch,
-            })
-            .collect();
-        steps.push(EpochStep { job: self.tables.owner(), previous: view.epoch, epoch });
-        let outdated = self.records.state_keys(&self.outdated(rows));
-        let (partitions, states) =
-            (self.records.partition_rows(rows.values()), self.records.state_rows(states));
-        let mut writes = self.tables.writes(tables);
-        writes.push(TableWrite::Upsert { table: &self.records.partitions, rows: &partitions });
-        writes.push(TableWrite::Upsert { table: &self.records.states, rows: &states });
-        if outdated.num_rows() > 0 {
-            writes.push(TableWrite::Delete { table: &self.records.states, keys: &outdated });
-        }
-        let OutputTables { store, runtime, .. } = &self.tables;
-        match runtime.block_on(store.commit_epochs(&steps, &writes)) {
-            Ok(()) => Ok(true),
-            Err(arus_store::Error::EpochConflict { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 }

@@ -366,12 +366,13 @@ impl Operator for Tables {
         let mut batches = saved.batches;
         let chain = batches.pop().ok_or_else(foreign)?;
         let [epochs, changes] = read_numbers(&["epochs", "changes"], &chain)?;
-        // The chains of a shared job's partitions have different beginnings: see `share`.
+        // A shared job is brought up to date again and again, which is no restart; and the chains of its
+        // partitions have different beginnings: see `share`.
         if self.sharing == Sharing::Alone {
             self.chain = Some(Chain { epochs, changes });
+            self.all_groups = true;
         }
         self.aggregates = Aggregates::restore(Arc::clone(&self.query), batches)?;
-        self.all_groups = true;
         Ok(())
     }
 
@@ -393,11 +394,12 @@ impl Operator for Tables {
         self.sharing = if all { Sharing::All } else { Sharing::Some };
         // The partitions come from several processes: all of their rows are written first.
         self.chain = None;
+        self.all_groups = true;
         Ok(())
     }
 
-    fn reads_back(&self) -> bool {
-        self.sharing == Sharing::Some
+    fn reads_back(&self, taken: &TableCut) -> bool {
+        self.sharing == Sharing::Some && taken.changes.iter().any(|changes| changes.len() > 0)
     }
 
     fn delay_ms(&self) -> i64 {

@@ -119,7 +119,7 @@ impl Operator for Windows {
         }
     }
 
-    fn reads_back(&self) -> bool {
+    fn reads_back(&self, _: &Partials) -> bool {
         false
     }
 

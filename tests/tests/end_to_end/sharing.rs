@@ -134,6 +134,13 @@ fn tables_of_a_bank_whose_consumers_come_and_go_are_right() {
     let members = disturb(&world, &world.bank_job(), |number| job(number).start());
     assert!(producer.is_running(), "{}", producer.stderr());
     let _ = producer.stopped_by(Signal::TERM).well();
+    // Nothing new: nobody commits, least of all because another one did.
+    let mut same = (0, 0);
+    wait_until("the processes to have nothing to commit", LIMIT, || {
+        let epoch = world.job_epoch(&world.bank_job());
+        same = if same.0 == epoch { (epoch, same.1 + 1) } else { (epoch, 0) };
+        (same.1 > 50).then_some(())
+    });
     for member in members {
         let _ = member.stopped_by(Signal::TERM).well();
     }
@@ -171,4 +178,9 @@ fn what_cannot_be_shared_is_refused_in_a_sentence() {
     let told =
         world.draining().with("--checkpoint", world.path("another").display()).run().sentence();
     assert!(told.contains("holds epoch"), "{told}");
+
+    // What is computed anew alone has nothing of the shared job left that another could go on from.
+    let _ = world.draining().switch("--reset").run().well();
+    let told = shared().run().sentence();
+    assert!(told.contains("of a job that is not shared"), "{told}");
 }

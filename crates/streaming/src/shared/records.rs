@@ -12,40 +12,40 @@ use arus_window::PartitionTime;
 
 /// How far a partition is, for the processes that do not hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PartitionRow {
-    pub(super) partition: i32,
-    pub(super) epoch: u64,
+pub(crate) struct PartitionRow {
+    pub(crate) partition: i32,
+    pub(crate) epoch: u64,
     /// The epoch that the chain of its states begins with.
-    pub(super) base: u64,
-    pub(super) next_offset: i64,
-    pub(super) watermark_ms: Option<i64>,
+    pub(crate) base: u64,
+    pub(crate) next_offset: i64,
+    pub(crate) watermark_ms: Option<i64>,
     /// The partition has given its windows that end by this time.
-    pub(super) closed_ms: Option<i64>,
+    pub(crate) closed_ms: Option<i64>,
     /// The last open window of its process ends then.
-    pub(super) open_until_ms: Option<i64>,
+    pub(crate) open_until_ms: Option<i64>,
     /// It was idle, and ended at `end_offset` then.
-    pub(super) idle: bool,
-    pub(super) end_offset: Option<i64>,
+    pub(crate) idle: bool,
+    pub(crate) end_offset: Option<i64>,
 }
 
 /// A state of a partition, or of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StateRow {
-    pub(super) shard: String,
-    pub(super) epoch: u64,
+pub(crate) struct StateRow {
+    pub(crate) shard: String,
+    pub(crate) epoch: u64,
     /// A checkpoint, as in a file.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The tables, and rows for them.
-pub(super) struct Records {
+pub(crate) struct Records {
     job: String,
-    pub(super) partitions: TableSpec,
-    pub(super) states: TableSpec,
+    pub(crate) partitions: TableSpec,
+    pub(crate) states: TableSpec,
 }
 
 impl Records {
-    pub(super) fn new(job: &str) -> Self {
+    pub(crate) fn new(job: &str) -> Self {
         let spec = |name: &str, columns: &[(&str, DataType)], key: &[&str]| TableSpec {
             name: name.to_owned(),
             schema: Arc::new(Schema::new(
@@ -79,11 +79,11 @@ impl Records {
     }
 
     /// What a partition is called in both tables, and what its epoch is kept under.
-    pub(super) fn shard(&self, partition: i32) -> String {
+    pub(crate) fn shard(&self, partition: i32) -> String {
         format!("{}/{partition}", self.job)
     }
 
-    pub(super) fn partition_rows<'a>(
+    pub(crate) fn partition_rows<'a>(
         &self,
         rows: impl Iterator<Item = &'a PartitionRow>,
     ) -> RecordBatch {
@@ -108,7 +108,7 @@ impl Records {
         batch(&self.partitions, columns)
     }
 
-    pub(super) fn state_rows(&self, rows: &[StateRow]) -> RecordBatch {
+    pub(crate) fn state_rows(&self, rows: &[StateRow]) -> RecordBatch {
         let epochs = rows.iter().map(|row| row.epoch as i64);
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.shard))),
@@ -118,11 +118,11 @@ impl Records {
         batch(&self.states, columns)
     }
 
-    pub(super) fn partition_keys(&self, shards: &[String]) -> RecordBatch {
+    pub(crate) fn partition_keys(&self, shards: &[String]) -> RecordBatch {
         keys(&self.partitions, vec![Arc::new(StringArray::from_iter_values(shards))])
     }
 
-    pub(super) fn state_keys(&self, states: &[(String, u64)]) -> RecordBatch {
+    pub(crate) fn state_keys(&self, states: &[(String, u64)]) -> RecordBatch {
         let shards = StringArray::from_iter_values(states.iter().map(|(shard, _)| shard));
         let epochs = Int64Array::from_iter_values(states.iter().map(|(_, epoch)| *epoch as i64));
         keys(&self.states, vec![Arc::new(shards), Arc::new(epochs)])
@@ -146,7 +146,7 @@ fn column<'a, T: ArrowPrimitiveType>(rows: &'a RecordBatch, name: &str) -> &'a P
 
 impl PartitionRow {
     /// Rows as they were read.
-    pub(super) fn of(rows: &RecordBatch) -> Vec<Self> {
+    pub(crate) fn of(rows: &RecordBatch) -> Vec<Self> {
         let numbers = |name| column::<Int64Type>(rows, name);
         let partitions = column::<Int32Type>(rows, "kafka_partition");
         let idle = rows.column_by_name("idle").expect("as above").as_boolean();
@@ -174,14 +174,14 @@ impl PartitionRow {
         (0..rows.num_rows()).map(read).collect()
     }
 
-    pub(super) fn time(&self) -> PartitionTime {
+    pub(crate) fn time(&self) -> PartitionTime {
         PartitionTime { watermark_ms: self.watermark_ms, idle: self.idle }
     }
 }
 
 impl StateRow {
     /// Rows as they were read.
-    pub(super) fn of(rows: &RecordBatch) -> Vec<Self> {
+    pub(crate) fn of(rows: &RecordBatch) -> Vec<Self> {
         let shards = rows.column(0).as_string::<i32>();
         let epochs = column::<Int64Type>(rows, "epoch");
         let states = rows.column(2).as_binary::<i32>();

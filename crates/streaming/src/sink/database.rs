@@ -1,11 +1,12 @@
 //! Database tables, exactly once: the epoch's rows and its number are one transaction.
 
-use arus_store::{Store, TableSpec, TableWrite};
+use arus_store::{Condition, Selection, Store, TableSpec, TableWrite};
 use tokio::runtime::Handle;
 
 use super::{EpochOutput, Guarantee, OutputMode, OutputTable, Sink};
 use crate::Error;
 use crate::operator::TableRows;
+use crate::shared::records::{PartitionRow, Records};
 
 /// A job's tables in a database: upserted and deleted by key (append, update) or replaced as a whole
 /// (complete).
@@ -91,12 +92,12 @@ impl OutputTables {
         writes
     }
 
-    /// Drops the tables and forgets these epochs, in one transaction. The next call of
-    /// [`OutputTables::prepare`] makes the tables anew.
+    /// Drops the tables and forgets the job's epoch, and all that it kept here if it was shared. The
+    /// next call of [`OutputTables::prepare`] makes the tables anew.
     ///
     /// # Errors
     /// When there is no epoch of this job, and a table is another's by its shape.
-    pub(crate) fn reset(&self, epochs: &[&str]) -> Result<(), Error> {
+    pub(crate) fn reset(&self) -> Result<(), Error> {
         let store = &self.store;
         Ok(self.runtime.block_on(async {
             // Tables without an epoch are a job's own only if they have the shape of one.
@@ -107,9 +108,38 @@ impl OutputTables {
                     }
                 }
             }
+            let shards = self.forget_shared().await?;
+            let epochs: Vec<&str> =
+                shards.iter().map(String::as_str).chain([self.owner()]).collect();
             let tables: Vec<&TableSpec> = self.specs().collect();
-            store.reset_jobs(epochs, &tables).await
+            store.reset_jobs(&epochs, &tables).await
         })?)
+    }
+
+    /// Removes what a shared job keeps of itself, and gives the names of its partitions' epochs. First
+    /// of all: an epoch without a state is refused, a state of another epoch might be taken for one's
+    /// own.
+    async fn forget_shared(&self) -> Result<Vec<String>, arus_store::Error> {
+        let (store, records) = (&self.store, Records::new(self.owner()));
+        if !store.has_table(&records.partitions).await? || !store.has_table(&records.states).await?
+        {
+            return Ok(Vec::new());
+        }
+        let of_job = Condition::OneOf { column: "job", texts: vec![self.owner()] };
+        let selection = Selection { conditions: vec![of_job], ..Selection::default() };
+        let rows = PartitionRow::of(&store.read_selection(&records.partitions, &selection).await?);
+        let shards: Vec<String> = rows.iter().map(|row| records.shard(row.partition)).collect();
+        let mut states = vec![(self.owner().to_owned(), 0)];
+        for (row, shard) in rows.iter().zip(&shards) {
+            states.extend((row.base..=row.epoch).map(|epoch| (shard.clone(), epoch)));
+        }
+        let (partitions, states) = (records.partition_keys(&shards), records.state_keys(&states));
+        let deletes = [
+            TableWrite::Delete { table: &records.partitions, keys: &partitions },
+            TableWrite::Delete { table: &records.states, keys: &states },
+        ];
+        store.write(&deletes).await?;
+        Ok(shards)
     }
 }
 
@@ -167,7 +197,7 @@ impl Sink for DatabaseSink {
 
     fn reset(&mut self) -> Result<(), Error> {
         self.last = None;
-        self.tables.reset(&[self.tables.owner()])
+        self.tables.reset()
     }
 }
 
