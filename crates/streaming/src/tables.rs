@@ -399,7 +399,7 @@ impl Operator for Tables {
     }
 
     fn reads_back(&self, taken: &TableCut) -> bool {
-        self.sharing == Sharing::Some && taken.changes.iter().any(|changes| changes.len() > 0)
+        self.sharing == Sharing::Some && taken.changes.iter().any(|changes| !changes.is_empty())
     }
 
     fn delay_ms(&self) -> i64 {
