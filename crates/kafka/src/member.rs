@@ -16,7 +16,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
-use crate::client::{ClosedAside, set_unless_given, tell};
+use crate::client::{close, set_unless_given, tell};
 
 /// What the group has dealt to this member.
 #[derive(Debug, Default)]
@@ -80,7 +80,8 @@ impl ConsumerContext for MemberContext {
 
 /// This process as a member of the group.
 pub(crate) struct Member {
-    consumer: ClosedAside<MemberContext>,
+    /// Taken by `drop` only.
+    consumer: Option<BaseConsumer<MemberContext>>,
     hand: Arc<Mutex<Hand>>,
 }
 
@@ -103,7 +104,7 @@ impl Member {
         let context = MemberContext { hand: Arc::clone(&hand), leaving: AtomicBool::new(false) };
         let consumer: BaseConsumer<MemberContext> = config.create_with_context(context)?;
         consumer.subscribe(&[topic])?;
-        Ok(Self { consumer: ClosedAside::new(consumer), hand })
+        Ok(Self { consumer: Some(consumer), hand })
     }
 
     /// The partitions that are ours; `None` while the group deals.
@@ -125,28 +126,33 @@ impl Member {
             }
             hand.partitions = None;
         }
-        self.consumer.unassign()
+        self.consumer().unassign()
     }
 
     /// Serves the group's protocol. To be called at least every few seconds.
     pub(crate) fn serve(&self) {
         // Its own errors are told by the context; records do not come.
-        while self.consumer.poll(Duration::ZERO).is_some() {}
+        while self.consumer().poll(Duration::ZERO).is_some() {}
     }
 
     /// Commits offsets to the group, as the member that we are.
     pub(crate) fn commit(&self, list: &TopicPartitionList, mode: CommitMode) -> KafkaResult<()> {
-        self.consumer.commit(list, mode)
+        self.consumer().commit(list, mode)
+    }
+
+    fn consumer(&self) -> &BaseConsumer<MemberContext> {
+        self.consumer.as_ref().expect("it is taken by drop only")
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
         // Closing recalls what we hold, and nobody is there any more to give it back.
-        self.consumer.context().leaving.store(true, Ordering::Release);
+        self.consumer().context().leaving.store(true, Ordering::Release);
         // Already recalled: closing would wait for the answer.
         if let Err(error) = self.give_back() {
             tracing::debug!(%error, "partitions not given back");
         }
+        close(self.consumer.take());
     }
 }

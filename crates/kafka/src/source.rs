@@ -18,14 +18,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
-use crate::client::{ClosedAside, set_unless_given, tell};
+use crate::client::{close, set_unless_given, tell};
 use crate::member::Member;
 use crate::{Error, KafkaArgs};
 
-/// What may lie unread in memory, over all partitions, when more is asked for: two polls ahead of
-/// the readers. Each message takes some 350 bytes beside its own, whatever its size. librdkafka
-/// counts by partition, so each gets its share; what was asked for then comes on top.
-const QUEUED_MESSAGES: usize = 16_000;
+/// What may lie unread in memory, over all partitions, when more is asked for. Each message takes some
+/// 350 bytes beside its own, whatever its size. librdkafka counts by partition, so each gets its
+/// share; what was asked for then comes on top. With four partitions a share is about one batch of
+/// a producer in full flow (a million bytes): with less the reader waits for every fetch.
+const QUEUED_MESSAGES: usize = 26_000;
 const QUEUED_KILOBYTES: usize = 16_384;
 
 /// How long one request to the broker may take.
@@ -85,12 +86,12 @@ impl ConsumerContext for SourceContext {}
 pub struct Source {
     config: ClientConfig,
     /// For questions: a broker answers one connection in order, so on the reader's own they would
-    /// wait for a fetch that waits for records.
-    asker: ClosedAside<SourceContext>,
+    /// wait for a fetch that waits for records. Taken by `drop` only.
+    asker: Option<Arc<BaseConsumer<SourceContext>>>,
     /// In the consumer group, if others share the topic's partitions.
     member: Option<Member>,
     /// Made by [`Source::open`].
-    reader: Mutex<Option<Arc<BaseConsumer<SourceContext>>>>,
+    clients: Mutex<Vec<Arc<BaseConsumer<SourceContext>>>>,
     topic: String,
     brokers: String,
 }
@@ -118,7 +119,7 @@ impl Source {
             // some partitions keeps the others waiting too, whose queues were full when it was sent.
             ("fetch.wait.max.ms", "50"),
             // Little at a time, since what one fetch brings lies in memory beyond the limits above.
-            ("fetch.message.max.bytes", "524288"),
+            ("fetch.message.max.bytes", "262144"),
             // A full queue must not pause the fetching for the default of a whole second.
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "50"),
@@ -126,9 +127,9 @@ impl Source {
         ] {
             set_unless_given(&mut config, key, value);
         }
-        let asker = ClosedAside::new(make_consumer(&config, topic)?);
+        let asker = Some(Arc::new(make_consumer(&config, topic)?));
         let (topic, brokers) = (topic.to_owned(), args.brokers.clone());
-        Ok(Self { config, asker, member: None, reader: Mutex::default(), topic, brokers })
+        Ok(Self { config, asker, member: None, clients: Mutex::default(), topic, brokers })
     }
 
     /// Joins the consumer group, whose members share the topic's partitions out among themselves.
@@ -165,7 +166,7 @@ impl Source {
     /// When librdkafka cannot.
     pub fn give_back(&self) -> Result<(), Error> {
         let Some(member) = &self.member else { return Ok(()) };
-        *self.reader.lock().unwrap() = None;
+        close(self.clients.lock().unwrap().drain(..));
         member.give_back().map_err(|source| self.failed("give back the partitions of", source))
     }
 
@@ -185,7 +186,7 @@ impl Source {
     /// When the broker does not answer, or has no such topic.
     pub fn partitions(&self) -> Result<Vec<i32>, Error> {
         let metadata = self
-            .asker
+            .asker()
             .fetch_metadata(Some(&self.topic), REQUEST_TIMEOUT)
             .map_err(|source| self.failed("ask for the partitions of", source))?;
         let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
@@ -206,7 +207,7 @@ impl Source {
     /// When the broker does not answer.
     pub fn bounds(&self, partition: i32) -> Result<Bounds, Error> {
         let (low, high) = self
-            .asker
+            .asker()
             .fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)
             .map_err(|source| self.failed("ask for the offsets of", source))?;
         Ok(Bounds { low, high })
@@ -252,7 +253,7 @@ impl Source {
             asked.add_partition(&self.topic, partition);
         }
         let found = self
-            .asker
+            .asker()
             .committed_offsets(asked, REQUEST_TIMEOUT)
             .map_err(|source| self.failed("ask for the committed offsets of", source))?;
         let offsets = found.elements().into_iter().filter_map(|element| match element.offset() {
@@ -284,18 +285,19 @@ impl Source {
         // The broker takes commits to a group with members from these only.
         let told = match &self.member {
             Some(member) => member.commit(&list, mode),
-            None => self.asker.commit(&list, mode),
+            None => self.asker().commit(&list, mode),
         };
         told.map_err(|source| self.failed("commit the offsets of", source))
     }
 
-    /// Begins to read at the given offsets: one reader per partition named. Takes the place of an
-    /// earlier call.
+    /// Begins to read at the given offsets: a reader for each partition named. Partitions of one hand
+    /// are for one thread: each hand has a client of its own, since threads that read through the
+    /// same one wait for each other at every record. Takes the place of an earlier call.
     ///
     /// # Errors
     /// When an offset is not in the broker (any more), or the broker does not answer.
-    pub fn open(&self, next_offsets: &BTreeMap<i32, i64>) -> Result<Vec<PartitionReader>, Error> {
-        for (&partition, &offset) in next_offsets {
+    pub fn open(&self, hands: &[BTreeMap<i32, i64>]) -> Result<Vec<Vec<PartitionReader>>, Error> {
+        for (&partition, &offset) in hands.iter().flatten() {
             let Bounds { low, high } = self.bounds(partition)?;
             if offset < low || offset > high {
                 let topic = self.topic.clone();
@@ -304,45 +306,62 @@ impl Source {
         }
         let mut config = self.config.clone();
         // Shared out, so that what lies unread in memory does not grow with the partitions.
-        let share = |total: usize, least: usize| (total / next_offsets.len().max(1)).max(least);
-        let messages = share(QUEUED_MESSAGES, 250).to_string();
-        let kilobytes = share(QUEUED_KILOBYTES, 512).to_string();
+        let partitions = hands.iter().map(BTreeMap::len).sum::<usize>().max(1);
+        let messages = (QUEUED_MESSAGES / partitions).max(250).to_string();
+        let kilobytes = (QUEUED_KILOBYTES / partitions).max(512).to_string();
         set_unless_given(&mut config, "queued.min.messages", &messages);
         set_unless_given(&mut config, "queued.max.messages.kbytes", &kilobytes);
-        let consumer = Arc::new(make_consumer(&config, &self.topic)?);
-        // Queues are split off before the assignment: librdkafka leaves a queue alone that the
-        // application has taken, while a record fetched before the split would lie in the common
-        // queue for ever.
-        let readers = next_offsets.keys().map(|&partition| {
-            let queue = consumer
-                .split_partition_queue(&self.topic, partition)
-                .ok_or_else(|| Error::UnknownTopic { topic: self.topic.clone() })?;
-            Ok(PartitionReader { queue, topic: self.topic.clone(), partition })
-        });
-        let readers = readers.collect::<Result<Vec<_>, Error>>()?;
-        let list = self.offsets(next_offsets)?;
-        consumer.assign(&list).map_err(|source| self.failed("read from", source))?;
-        *self.reader.lock().unwrap() = Some(consumer);
+        let opened = hands.iter().map(|next_offsets| self.open_client(&config, next_offsets));
+        let (clients, readers) = opened.collect::<Result<_, Error>>()?;
+        close(std::mem::replace(&mut *self.clients.lock().unwrap(), clients));
         self.serve()?;
         Ok(readers)
     }
 
-    /// Serves the client's events (connection errors, commits). To be called at least every few
+    fn open_client(
+        &self,
+        config: &ClientConfig,
+        next_offsets: &BTreeMap<i32, i64>,
+    ) -> Result<(Arc<BaseConsumer<SourceContext>>, Vec<PartitionReader>), Error> {
+        let client = Arc::new(make_consumer(config, &self.topic)?);
+        // Queues are split off before the assignment: librdkafka leaves a queue alone that the
+        // application has taken, while a record fetched before the split would lie in the common
+        // queue for ever.
+        let readers = next_offsets.keys().map(|&partition| {
+            let queue = client
+                .split_partition_queue(&self.topic, partition)
+                .ok_or_else(|| Error::UnknownTopic { topic: self.topic.clone() })?;
+            Ok(PartitionReader { queue, topic: self.topic.clone(), partition })
+        });
+        let readers = readers.collect::<Result<_, Error>>()?;
+        let list = self.offsets(next_offsets)?;
+        client.assign(&list).map_err(|source| self.failed("read from", source))?;
+        Ok((client, readers))
+    }
+
+    /// Serves the clients' events (connection errors, commits). To be called at least every few
     /// seconds.
     ///
     /// # Errors
-    /// When the client cannot go on.
+    /// When a client cannot go on.
     pub fn serve(&self) -> Result<(), Error> {
         // Answers to commits.
-        drop(self.asker.poll(Duration::ZERO));
+        drop(self.asker().poll(Duration::ZERO));
         if let Some(member) = &self.member {
             member.serve();
         }
-        let reader = self.reader.lock().unwrap();
-        match reader.as_ref().and_then(|reader| reader.poll(Duration::ZERO)) {
-            Some(Err(source)) if is_fatal(&source) => Err(self.failed("read from", source)),
-            _ => Ok(()),
+        for client in &*self.clients.lock().unwrap() {
+            if let Some(Err(source)) = client.poll(Duration::ZERO)
+                && is_fatal(&source)
+            {
+                return Err(self.failed("read from", source));
+            }
         }
+        Ok(())
+    }
+
+    fn asker(&self) -> &BaseConsumer<SourceContext> {
+        self.asker.as_ref().expect("it is taken by drop only")
     }
 
     fn offsets(&self, next_offsets: &BTreeMap<i32, i64>) -> Result<TopicPartitionList, Error> {
@@ -356,6 +375,12 @@ impl Source {
 
     fn failed(&self, action: &'static str, source: KafkaError) -> Error {
         Error::Client { action, topic: self.topic.clone(), source }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        close(self.clients.lock().unwrap().drain(..).chain(self.asker.take()));
     }
 }
 

@@ -11,6 +11,7 @@
 //! Locking all lanes makes the cut: every partition's offset and state belong together, whatever
 //! the threads do.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,7 @@ use crate::progress::{Progress, Watcher};
 use crate::shared::Shared;
 use crate::sink::Sink;
 use crate::sink::database::OutputTables;
-use crate::source::{Log, Reader, Wake};
+use crate::source::{Log, Wake};
 use crate::worker::{Bell, work};
 
 /// When epochs are cut.
@@ -153,6 +154,13 @@ impl<O: Operator> Job<O> {
         for watcher in &mut self.watchers {
             watcher.finished(&progress);
         }
+        drop(run);
+        let Self { log, aside, .. } = self;
+        // Kafka's clients take a while to close: all at once.
+        thread::scope(|scope| {
+            scope.spawn(|| drop(log));
+            drop(aside);
+        });
         Ok(progress)
     }
 
@@ -185,13 +193,12 @@ impl<O: Operator> Job<O> {
             let bell = bell.clone();
             Arc::new(move || bell.ring())
         };
-        let readers = self.log.open(&offsets, &wake)?;
+        let hands = self.log.open(&deal(&offsets, self.options.threads), &wake)?;
         let stop = AtomicBool::new(false);
         let lanes = run.lanes();
         thread::scope(|scope| {
-            let threads = self.options.threads.clamp(1, readers.len().max(1));
             let mut workers = Vec::new();
-            for readers in deal(readers, threads) {
+            for readers in hands {
                 let (lanes, bell, stop, shared) = (&lanes, bell.clone(), &stop, run.shared());
                 workers.push(scope.spawn(move || work(readers, lanes, &shared, &bell, stop)));
             }
@@ -293,11 +300,12 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Deals readers to threads in turn.
-fn deal(readers: Vec<Box<dyn Reader>>, threads: usize) -> Vec<Vec<Box<dyn Reader>>> {
-    let mut hands: Vec<Vec<Box<dyn Reader>>> = (0..threads).map(|_| Vec::new()).collect();
-    for (at, reader) in readers.into_iter().enumerate() {
-        hands[at % threads].push(reader);
+/// Deals partitions to threads in turn; to fewer threads if there are fewer partitions.
+fn deal(next_offsets: &BTreeMap<i32, i64>, threads: usize) -> Vec<BTreeMap<i32, i64>> {
+    let mut hands = vec![BTreeMap::new(); threads.max(1).min(next_offsets.len())];
+    for (at, (&partition, &offset)) in next_offsets.iter().enumerate() {
+        let hand = at % hands.len();
+        hands[hand].insert(partition, offset);
     }
     hands
 }

@@ -173,10 +173,16 @@ fn aside(
         ensure_topic(kafka, &spec)?;
     }
     let mut kafka = kafka.clone();
-    // The user's own options come after this one, and win.
-    let limit =
-        KafkaOption { key: "message.max.bytes".to_owned(), value: LARGEST_ASIDE_BYTES.to_owned() };
-    kafka.kafka_options.insert(0, limit);
+    // The user's own options come after these, and win. What waits here is bounded closer than what a
+    // producer of events may hold: a job that catches up on hours of late records would else hold
+    // hundreds of megabytes of them.
+    let own = [
+        ("message.max.bytes", LARGEST_ASIDE_BYTES),
+        ("queue.buffering.max.messages", "20000"),
+        ("queue.buffering.max.kbytes", "32768"),
+    ];
+    let own = own.map(|(key, value)| KafkaOption { key: key.to_owned(), value: value.to_owned() });
+    kafka.kafka_options.splice(0..0, own);
     // As patient as the reading side: a broker that is away is waited for.
     let make = || CountedProducer::with_delivery_timeout(&kafka, patience);
     Ok(AsideTopics::new([make()?, make()?], &input.topic, late_topic, rejected_topic))

@@ -59,15 +59,16 @@ pub trait Log: Send + Sync {
     /// When the log cannot be asked.
     fn committed(&self, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error>;
 
-    /// Begins to read at the given offsets.
+    /// Begins to read at the given offsets. Each hand of partitions is for one thread, and comes
+    /// back as readers.
     ///
     /// # Errors
     /// When an offset is not there (any more).
     fn open(
         &self,
-        next_offsets: &BTreeMap<i32, i64>,
+        hands: &[BTreeMap<i32, i64>],
         wake: &Wake,
-    ) -> Result<Vec<Box<dyn Reader>>, Error>;
+    ) -> Result<Vec<Vec<Box<dyn Reader>>>, Error>;
 
     /// Tells the consumer group how far the job is. With `wait`, until the log has it.
     ///
@@ -125,16 +126,16 @@ impl Log for KafkaSource {
 
     fn open(
         &self,
-        next_offsets: &BTreeMap<i32, i64>,
+        hands: &[BTreeMap<i32, i64>],
         wake: &Wake,
-    ) -> Result<Vec<Box<dyn Reader>>, Error> {
-        let mut readers: Vec<Box<dyn Reader>> = Vec::new();
-        for mut reader in self.open(next_offsets)? {
+    ) -> Result<Vec<Vec<Box<dyn Reader>>>, Error> {
+        let waking = |mut reader: PartitionReader| -> Box<dyn Reader> {
             let wake = Arc::clone(wake);
             reader.on_records(move || wake());
-            readers.push(Box::new(reader));
-        }
-        Ok(readers)
+            Box::new(reader)
+        };
+        let opened = self.open(hands)?;
+        Ok(opened.into_iter().map(|hand| hand.into_iter().map(waking).collect()).collect())
     }
 
     fn commit(&self, next_offsets: &BTreeMap<i32, i64>, wait: bool) -> Result<(), Error> {

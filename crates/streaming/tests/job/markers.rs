@@ -46,8 +46,8 @@ impl Log for MarkedLog {
         Ok(BTreeMap::new())
     }
 
-    fn open(&self, _: &BTreeMap<i32, i64>, _: &Wake) -> Result<Vec<Box<dyn Reader>>, Error> {
-        Ok(vec![Box::new(MarkedReader { log: self.clone(), next: 0 })])
+    fn open(&self, _: &[BTreeMap<i32, i64>], _: &Wake) -> Result<Vec<Vec<Box<dyn Reader>>>, Error> {
+        Ok(vec![vec![Box::new(MarkedReader { log: self.clone(), next: 0 })]])
     }
 
     fn commit(&self, _: &BTreeMap<i32, i64>, _: bool) -> Result<(), Error> {

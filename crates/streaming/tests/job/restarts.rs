@@ -345,8 +345,8 @@ impl Log for BusyLog {
         Ok(BTreeMap::new())
     }
 
-    fn open(&self, _: &BTreeMap<i32, i64>, _: &Wake) -> Result<Vec<Box<dyn Reader>>, Error> {
-        Ok(vec![Box::new(BusyReader { next: 0 })])
+    fn open(&self, _: &[BTreeMap<i32, i64>], _: &Wake) -> Result<Vec<Vec<Box<dyn Reader>>>, Error> {
+        Ok(vec![vec![Box::new(BusyReader { next: 0 })]])
     }
 
     fn commit(&self, next_offsets: &BTreeMap<i32, i64>, _: bool) -> Result<(), Error> {

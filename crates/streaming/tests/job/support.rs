@@ -64,17 +64,17 @@ impl Log for MemoryLog {
 
     fn open(
         &self,
-        next_offsets: &BTreeMap<i32, i64>,
+        hands: &[BTreeMap<i32, i64>],
         _: &Wake,
-    ) -> Result<Vec<Box<dyn Reader>>, Error> {
-        let readers = next_offsets.iter().map(|(&partition, &next)| {
+    ) -> Result<Vec<Vec<Box<dyn Reader>>>, Error> {
+        let reader = |(&partition, &next): (&i32, &i64)| {
             let visible = self.visible[partition as usize];
             let records = self.partitions[partition as usize][..visible].to_vec();
             let reader =
                 MemoryReader { partition, next: next as usize, records, chunk: self.chunk };
             Box::new(reader) as Box<dyn Reader>
-        });
-        Ok(readers.collect())
+        };
+        Ok(hands.iter().map(|hand| hand.iter().map(reader).collect()).collect())
     }
 
     fn commit(&self, next_offsets: &BTreeMap<i32, i64>, _: bool) -> Result<(), Error> {
