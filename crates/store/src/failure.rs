@@ -9,6 +9,8 @@ use crate::Error;
 
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
+/// Far longer than the rows of an epoch or of a batch run take.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(5 * 60);
 
 /// Why an attempt at the database did not succeed.
 #[derive(Debug)]
@@ -70,9 +72,10 @@ impl Trouble {
 
     fn of_postgres(code: &str) -> Self {
         match code {
-            "57P01" | "57P02" | "57P03" | "57P05" | "40001" | "40P01" | "53300" => {
-                Trouble::Unreachable
-            }
+            // It starts or stops, gave an idle session up, or a transaction that stood still or took
+            // too long; a conflict or a deadlock; no connection left.
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "40001" | "40P01"
+            | "53300" => Trouble::Unreachable,
             "55P03" => Trouble::Locked,
             "42P06" | "42P07" | "42710" | "23505" => Trouble::MadeMeanwhile,
             "3D000" => Trouble::Refused,
@@ -95,6 +98,14 @@ impl Trouble {
     fn may_pass(self) -> bool {
         matches!(self, Trouble::Unreachable | Trouble::Locked)
     }
+}
+
+/// One attempt, cut off after a long time: a server whose machine vanished says nothing at all.
+pub(crate) async fn bounded<T, E: From<sqlx::Error>>(
+    attempt: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let cut_off = |_| Err(sqlx::Error::from(std::io::Error::from(ErrorKind::TimedOut)).into());
+    tokio::time::timeout(LONGEST_ATTEMPT, attempt).await.unwrap_or_else(cut_off)
 }
 
 /// Bounded waiting through one call's failures.
@@ -162,5 +173,32 @@ fn reason(error: &sqlx::Error) -> String {
             None => error.message().to_string(),
         },
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_postgresql_says_of_itself_passes_and_what_it_says_of_us_stays() {
+        let cases = [
+            ("57P03", Trouble::Unreachable),
+            // A process that stood still in its transaction goes on.
+            ("25P03", Trouble::Unreachable),
+            ("08006", Trouble::Unreachable),
+            ("55P03", Trouble::Locked),
+            ("28P01", Trouble::Refused),
+            ("42P01", Trouble::Permanent),
+        ];
+        for (code, trouble) in cases {
+            assert_eq!(Trouble::of_postgres(code), trouble, "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_without_any_answer_ends_and_counts_as_out_of_reach() {
+        let error = bounded::<(), sqlx::Error>(std::future::pending()).await.unwrap_err();
+        assert_eq!(Trouble::of(&error), Trouble::Unreachable, "{error}");
     }
 }

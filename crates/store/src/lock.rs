@@ -2,10 +2,14 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
 use crate::store::Boxed;
+
+/// How long the server may take to say whether a lock is held, or to take it back.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A lock that is held until it is released or dropped, or the process ends, however it ends.
 ///
@@ -52,7 +56,10 @@ impl StoreLock {
         Box::pin(async move {
             match &mut self.held {
                 Held::File(_) | Held::Alone => true,
-                Held::Session(connection) => connection.ping().await.is_ok(),
+                Held::Session(connection) => {
+                    let answer = tokio::time::timeout(ANSWER_TIMEOUT, connection.ping()).await;
+                    answer.is_ok_and(|ping| ping.is_ok())
+                }
             }
         })
     }
@@ -63,12 +70,15 @@ impl StoreLock {
         Box::pin(async move {
             if let Held::Session(mut connection) = self.held {
                 // The end of the session releases it as well; this one is waited for.
-                let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()");
-                if let Err(error) = unlocked.execute(&mut *connection).await {
-                    tracing::debug!(%error, "the lock went with its connection");
-                }
-                if let Err(error) = connection.close().await {
-                    tracing::debug!(%error, "the lock's connection was closed already");
+                let released = async move {
+                    let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()");
+                    unlocked.execute(&mut *connection).await?;
+                    connection.close().await
+                };
+                match tokio::time::timeout(ANSWER_TIMEOUT, released).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "the lock went with its connection"),
+                    Err(_) => tracing::debug!("the server does not answer; the lock ends with it"),
                 }
             }
         })

@@ -154,9 +154,11 @@ impl Postgres {
         let mut loan = Loan::from(&self.pool).await?;
         let mut transaction = loan.connection()?.begin().await?;
         // A process that stands still in here holds the epochs' rows, and everybody who waits for
-        // them; between two statements of ours there are milliseconds.
-        execute(&mut transaction, "SET LOCAL idle_in_transaction_session_timeout = '10s'".into())
-            .await?;
+        // them; between two statements of ours there are milliseconds. Who waits for others longer
+        // than that says so, and tries again.
+        let limits = "SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+                      SET LOCAL lock_timeout = '15s'";
+        execute(&mut transaction, limits.into()).await?;
         let mut marks = Vec::with_capacity(epochs.len());
         for change in epochs.iter() {
             let Some(mark) = move_epoch(&mut transaction, change).await? else {

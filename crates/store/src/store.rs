@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 
-use crate::failure::{Failure, Patience, Trouble};
+use crate::failure::{Failure, Patience, Trouble, bounded};
 use crate::postgres::Postgres;
 use crate::rows::{self, Cells, Change};
 use crate::sqlite::Sqlite;
@@ -50,8 +50,8 @@ enum Database {
 macro_rules! on {
     ($database:expr, $one:ident => $call:expr) => {
         match &$database {
-            Database::Postgres($one) => $call,
-            Database::Sqlite($one) => $call,
+            Database::Postgres($one) => bounded($call).await,
+            Database::Sqlite($one) => $call.await,
         }
     };
 }
@@ -173,22 +173,19 @@ impl Store {
             // that is no table.
             let mut looks_left = 3;
             loop {
-                let found = on!(self.inner.database, it => it.find_table(layout.name).await);
+                let found = on!(self.inner.database, it => it.find_table(layout.name));
                 let error = match found {
                     Ok(Some(found)) => return self.check_shape(&layout, &found),
-                    Ok(None) => {
-                        match on!(self.inner.database, it => it.create_table(&layout).await) {
-                            Ok(()) => return Ok(()),
-                            Err(error)
-                                if Trouble::of(&error) == Trouble::MadeMeanwhile
-                                    && looks_left > 0 =>
-                            {
-                                looks_left -= 1;
-                                continue;
-                            }
-                            Err(error) => error,
+                    Ok(None) => match on!(self.inner.database, it => it.create_table(&layout)) {
+                        Ok(()) => return Ok(()),
+                        Err(error)
+                            if Trouble::of(&error) == Trouble::MadeMeanwhile && looks_left > 0 =>
+                        {
+                            looks_left -= 1;
+                            continue;
                         }
-                    }
+                        Err(error) => error,
+                    },
                     Err(error) => error,
                 };
                 patience.wait(error).await?;
@@ -205,7 +202,7 @@ impl Store {
             let layout = Layout::of(table)?;
             let mut patience = self.patience("look for a table");
             loop {
-                match on!(self.inner.database, it => it.find_table(layout.name).await) {
+                match on!(self.inner.database, it => it.find_table(layout.name)) {
                     Ok(found) => return Ok(found.is_some()),
                     Err(error) => patience.wait(error).await?,
                 }
@@ -247,7 +244,7 @@ impl Store {
 
     async fn try_last_epoch(&self, job: &str) -> Result<Option<u64>, sqlx::Error> {
         self.ensure_epochs().await?;
-        let row = on!(self.inner.database, it => it.epoch(job).await)?;
+        let row = on!(self.inner.database, it => it.epoch(job))?;
         Ok(row.map(|(epoch, _)| epoch.unsigned_abs()))
     }
 
@@ -255,7 +252,7 @@ impl Store {
         if self.inner.has_epochs.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match on!(self.inner.database, it => it.ensure_epochs().await) {
+        match on!(self.inner.database, it => it.ensure_epochs()) {
             Err(error) if Trouble::of(&error) != Trouble::MadeMeanwhile => Err(error),
             _ => {
                 self.inner.has_epochs.store(true, Ordering::Relaxed);
@@ -321,7 +318,7 @@ impl Store {
         changes: &[Change<'_>],
     ) -> Result<(), Failure> {
         self.ensure_epochs().await?;
-        on!(self.inner.database, it => it.commit_epochs(epochs, changes).await)
+        on!(self.inner.database, it => it.commit_epochs(epochs, changes))
     }
 
     /// Makes the writes in one transaction, without an epoch. The tables must have been ensured.
@@ -335,7 +332,7 @@ impl Store {
             loop {
                 // Run twice, a write leaves what it leaves run once, so a lost answer needs no more
                 // care than this.
-                match on!(self.inner.database, it => it.write(&changes).await) {
+                match on!(self.inner.database, it => it.write(&changes)) {
                     Ok(()) => return Ok(()),
                     Err(error) => patience.wait(error).await?,
                 }
@@ -384,7 +381,7 @@ impl Store {
 
     async fn try_reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
         self.ensure_epochs().await?;
-        on!(self.inner.database, it => it.reset(jobs, tables).await)
+        on!(self.inner.database, it => it.reset(jobs, tables))
     }
 
     /// The whole table in the spec's Arrow types, ordered by key (text by its bytes). Held in
@@ -412,7 +409,7 @@ impl Store {
             selection.check(&layout)?;
             let mut patience = self.patience("read a table");
             let cells: Vec<Cells> = loop {
-                match on!(self.inner.database, it => it.read(&layout, selection).await) {
+                match on!(self.inner.database, it => it.read(&layout, selection)) {
                     Ok(cells) => break cells,
                     Err(error) => patience.wait(error).await?,
                 }
@@ -442,7 +439,7 @@ impl Store {
                 Database::Postgres(postgres) => {
                     let mut patience = self.patience("take a lock");
                     loop {
-                        match postgres.try_lock(name).await {
+                        match bounded(postgres.try_lock(name)).await {
                             Ok(lock) => return Ok(lock),
                             Err(error) => patience.wait(error).await?,
                         }
@@ -455,7 +452,12 @@ impl Store {
     /// Closes the connections; a SQLite file is left without side files when nobody else has it
     /// open.
     pub fn close(self) -> Boxed<'static, ()> {
-        Box::pin(async move { on!(self.inner.database, it => it.close().await) })
+        Box::pin(async move {
+            match &self.inner.database {
+                Database::Postgres(it) => it.close().await,
+                Database::Sqlite(it) => it.close().await,
+            }
+        })
     }
 
     fn patience(&self, action: &'static str) -> Patience<'_> {

@@ -10,7 +10,7 @@ use crate::Error;
 
 /// What sqlx reads from a PostgreSQL URL. Others are dropped here, because sqlx logs them with
 /// their values.
-const POSTGRES_PARAMETERS: [&str; 20] = [
+const POSTGRES_PARAMETERS: [&str; 18] = [
     "sslmode",
     "ssl-mode",
     "sslrootcert",
@@ -29,15 +29,17 @@ const POSTGRES_PARAMETERS: [&str; 20] = [
     "password",
     "application_name",
     "options",
-    // Not parameters of a connection, but common in URLs that tools hand out: dropped without a
-    // warning.
-    "channel_binding",
-    "connect_timeout",
 ];
 
-/// Those that name files; the first three the authorities that may sign the server's certificate.
-const FILE_PARAMETERS: [&str; 7] =
-    ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+/// Not parameters of a connection here, but common in URLs that tools hand out: dropped without a
+/// warning.
+const OTHERS_PARAMETERS: [&str; 2] = ["channel_binding", "connect_timeout"];
+
+/// Those that name the authorities that may sign the server's certificate.
+const AUTHORITY_PARAMETERS: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
+
+/// Those that name our own certificate and its key.
+const IDENTITY_PARAMETERS: [&str; 4] = ["sslcert", "ssl-cert", "sslkey", "ssl-key"];
 
 /// A database as its URL names it.
 pub(crate) enum Target {
@@ -76,16 +78,42 @@ impl Target {
     }
 }
 
+/// Whether a `/`, `?` or `#` that was not percent-encoded ends the address before its `@`: the rest
+/// of a password would be taken for a database, and told.
+fn is_cut_in_the_password(text: &str) -> bool {
+    let address = text.split_once("://").map_or(text, |(_, address)| address);
+    let (authority, rest) = match address.find(['/', '?', '#']) {
+        Some(at) => address.split_at(at),
+        None => (address, ""),
+    };
+    let Some((before, _)) = rest.split_once('@') else { return false };
+    // A parameter's value may hold one.
+    let parameter = before.split_once('?').and_then(|(_, query)| query.split_once('='));
+    let in_parameter = parameter.is_some_and(|(key, _)| is_parameter(key));
+    authority.contains(':') && !authority.contains('@') && !in_parameter
+}
+
+fn is_parameter(key: &str) -> bool {
+    POSTGRES_PARAMETERS.contains(&key) || OTHERS_PARAMETERS.contains(&key)
+}
+
 fn postgres(text: &str) -> Result<Target, Error> {
     let refused = |reason: String| Error::Url { reason };
+    if is_cut_in_the_password(text) {
+        return Err(refused(
+            "there is an @ after the host's part: in a user or password write / as %2F, ? as %3F, # as \
+             %23 and @ as %40"
+                .to_string(),
+        ));
+    }
     let mut url = Url::parse(text).map_err(|error| refused(error.to_string()))?;
-    let known = |key: &str| POSTGRES_PARAMETERS[..18].contains(&key) || key.starts_with("options[");
+    let known = |key: &str| POSTGRES_PARAMETERS.contains(&key) || key.starts_with("options[");
     let (kept, dropped): (Vec<_>, Vec<_>) = url
         .query_pairs()
         .map(|(key, value)| (key.into_owned(), value.into_owned()))
         .partition(|(key, _)| known(key));
     for (parameter, _) in &dropped {
-        if !POSTGRES_PARAMETERS.contains(&parameter.as_str()) {
+        if !OTHERS_PARAMETERS.contains(&parameter.as_str()) {
             tracing::warn!(%parameter, "unknown parameter of the database URL ignored");
         }
     }
@@ -98,13 +126,14 @@ fn postgres(text: &str) -> Result<Target, Error> {
         let names: Vec<&str> = kept.iter().map(|(key, _)| key.as_str()).collect();
         refused(format!("one of its parameters is not understood ({})", names.join(", ")))
     })?;
-    let files = kept.iter().filter(|(key, _)| FILE_PARAMETERS.contains(&key.as_str()));
-    for (key, path) in files {
+    let is_authority = |key: &str| AUTHORITY_PARAMETERS.contains(&key);
+    let is_file = |key: &str| is_authority(key) || IDENTITY_PARAMETERS.contains(&key);
+    for (key, path) in kept.iter().filter(|(key, _)| is_file(key)) {
         File::open(path)
             .map_err(|error| refused(format!("{path} of {key} cannot be read ({error})")))?;
     }
     // As libpq does it: who names an authority wants it asked.
-    let names_authority = kept.iter().any(|(key, _)| FILE_PARAMETERS[..3].contains(&key.as_str()))
+    let names_authority = kept.iter().any(|(key, _)| is_authority(key))
         || std::env::var_os("PGSSLROOTCERT").is_some();
     let options = match options.get_ssl_mode() {
         PgSslMode::Require if names_authority => options.ssl_mode(PgSslMode::VerifyCa),
@@ -127,9 +156,10 @@ fn sqlite(text: &str) -> Result<Target, Error> {
 
 /// Whether there is a password in the URL, in its place or in the parameters.
 pub(crate) fn has_password(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
-        url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password")
-    })
+    is_cut_in_the_password(text)
+        || Url::parse(text).is_ok_and(|url| {
+            url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password")
+        })
 }
 
 /// The URL with `***` for a password, in its place or in the parameters; of an unreadable URL only
@@ -139,6 +169,7 @@ pub(crate) fn without_password(text: &str) -> String {
         return text.to_string();
     }
     let url = Url::parse(text).ok().filter(|url| url.scheme().starts_with("postgres"));
+    let url = url.filter(|_| !is_cut_in_the_password(text));
     let Some(mut url) = url else {
         return match text.split_once("://") {
             Some((scheme, _)) if scheme.chars().all(char::is_alphanumeric) => {
@@ -153,7 +184,7 @@ pub(crate) fn without_password(text: &str) -> String {
     let pairs: Vec<(String, String)> = url
         .query_pairs()
         .map(|(key, value)| {
-            let shown = POSTGRES_PARAMETERS.contains(&&*key) && key != "password";
+            let shown = is_parameter(&key) && key != "password";
             (key.into_owned(), if shown { value.into_owned() } else { "***".to_string() })
         })
         .collect();
@@ -175,6 +206,7 @@ mod tests {
             ("sqlite::memory:", "SQLite in memory"),
             ("postgres://u:s3cret@db.example/arus", "PostgreSQL db.example:5432/arus"),
             ("postgresql://u:s3cret@h:77/a?sslmode=require", "PostgreSQL h:77/a"),
+            ("postgres://h:77/a?user=me@home", "PostgreSQL h:77/a"),
             ("postgres://u@%2Fvar%2Frun/a?port=5433", "PostgreSQL /var/run:5433/a"),
         ];
         for (url, expected) in cases {
@@ -190,6 +222,11 @@ mod tests {
             "postgres://u@h/a?password=s3cret&passwd=s3cret&port=none",
             "postgres://u:s3cret@",
             "postgres//u:s3cret@h",
+            "postgres://u:s3cret/x@h/a",
+            "postgres://u:1/s3cret@h/a",
+            "postgres://u:1?s3cret@h/a",
+            "postgres://u:1#s3cret@h/a",
+            "postgres://u:1/s3cret@h:5432/a?sslmode=require",
             "mysql://u:s3cret@h/a",
             "u:s3cret@h/a",
             "s3cret",
@@ -241,6 +278,7 @@ mod tests {
             "sqlite://",
             "sqlite://a.db?mode=odd",
             "postgres://h:x/a",
+            "postgres://u:a/b@h/a",
         ] {
             assert!(matches!(Target::parse(url), Err(Error::Url { .. })), "{url}");
         }
