@@ -66,12 +66,20 @@ pub fn wait_for_broker(args: &KafkaArgs) -> Result<(), Error> {
 }
 
 /// How many partitions the topic has; `None` when there is no such topic. Waits for the broker as
-/// [`wait_for_broker`] does, and never creates the topic.
+/// [`wait_for_broker`] does, and for a leader of each partition, and never creates the topic.
 ///
 /// # Errors
-/// Those of [`wait_for_broker`], and [`Error::Client`] when the broker does not tell.
+/// Those of [`wait_for_broker`]; [`Error::Client`] when the broker does not tell; [`Error::Topic`]
+/// when it may not; [`Error::TopicUnsettled`] when a partition stays without a leader.
 pub fn partitions(args: &KafkaArgs, topic: &str) -> Result<Option<i32>, Error> {
-    look(&answering(args)?, topic)
+    let client = answering(args)?;
+    settle(topic, "ready", args.retry_for, || {
+        Ok(match look(&client, topic)? {
+            Look::Absent => Some(None),
+            Look::Leaderless => None,
+            Look::Ready(partitions) => Some(Some(partitions)),
+        })
+    })
 }
 
 /// Makes the topic if it is not there, and waits until every partition can be written to. A topic
@@ -81,7 +89,12 @@ pub fn partitions(args: &KafkaArgs, topic: &str) -> Result<Option<i32>, Error> {
 /// Those of [`partitions`]; [`Error::Topic`] when the broker refuses.
 pub fn ensure_topic(args: &KafkaArgs, spec: &TopicSpec) -> Result<TopicState, Error> {
     let client = answering(args)?;
-    if let Some(partitions) = look(&client, &spec.name)? {
+    let ready = || match look(&client, &spec.name)? {
+        Look::Ready(partitions) => Ok(Some(partitions)),
+        Look::Absent | Look::Leaderless => Ok(None),
+    };
+    if look(&client, &spec.name)? != Look::Absent {
+        let partitions = settle(&spec.name, "ready", SETTLE_TIMEOUT, ready)?;
         return Ok(TopicState { created: false, partitions });
     }
     let mut topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(-1));
@@ -105,8 +118,8 @@ pub fn ensure_topic(args: &KafkaArgs, spec: &TopicSpec) -> Result<TopicState, Er
             });
         }
     };
-    let found = settle(&spec.name, "ready", || look(&client, &spec.name))?;
-    Ok(TopicState { created, partitions: found })
+    let partitions = settle(&spec.name, "ready", SETTLE_TIMEOUT, ready)?;
+    Ok(TopicState { created, partitions })
 }
 
 /// The value of one of the topic's settings, such as `cleanup.policy`, be it the topic's own or the
@@ -141,7 +154,7 @@ pub fn topic_setting(args: &KafkaArgs, topic: &str, name: &str) -> Result<Option
 /// when it stays.
 pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
     let client = answering(args)?;
-    if look(&client, topic)?.is_none() {
+    if look(&client, topic)? == Look::Absent {
         return Ok(false);
     }
     let admin = admin(args)?;
@@ -156,7 +169,8 @@ pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
             });
         }
     }
-    settle(topic, "gone", || Ok(look(&client, topic)?.is_none().then_some(true)))
+    let is_gone = || Ok((look(&client, topic)? == Look::Absent).then_some(true));
+    settle(topic, "gone", SETTLE_TIMEOUT, is_gone)
 }
 
 /// Says nothing of its own: what goes wrong comes back as an error.
@@ -221,22 +235,42 @@ fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
     }
 }
 
-/// The topic's partitions, when it is there and each partition has a leader.
-fn look(client: &BaseConsumer<Quiet>, topic: &str) -> Result<Option<i32>, Error> {
+/// What the brokers say of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Absent,
+    /// It is there, but some partition has no leader: it is being made, or a broker is away.
+    Leaderless,
+    /// So many partitions, each with a leader.
+    Ready(i32),
+}
+
+fn look(client: &BaseConsumer<Quiet>, topic: &str) -> Result<Look, Error> {
     let metadata = client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(|source| {
         Error::Client { action: "ask for the partitions of", topic: topic.to_owned(), source }
     })?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
-    Ok(found
-        .filter(|found| found.error().is_none() && !found.partitions().is_empty())
-        .filter(|found| found.partitions().iter().all(|part| part.leader() >= 0))
-        .map(|found| found.partitions().len() as i32))
+    let Some(found) = found else { return Ok(Look::Absent) };
+    let partitions = found.partitions();
+    Ok(match found.error().map(RDKafkaErrorCode::from) {
+        None if partitions.is_empty() => Look::Absent,
+        None if partitions.iter().all(|part| part.leader() >= 0) => {
+            Look::Ready(partitions.len() as i32)
+        }
+        None | Some(RDKafkaErrorCode::LeaderNotAvailable) => Look::Leaderless,
+        Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            let (action, topic) = ("look at", topic.to_owned());
+            return Err(Error::Topic { action, topic, reason: code.to_string() });
+        }
+        Some(_) => Look::Absent,
+    })
 }
 
 /// Looks until there is something to see, for a bounded time.
 fn settle<T>(
     topic: &str,
     state: &'static str,
+    patience: Duration,
     mut look: impl FnMut() -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
     let clock = SystemClock::new();
@@ -244,12 +278,9 @@ fn settle<T>(
         if let Some(seen) = look()? {
             return Ok(seen);
         }
-        if clock.monotonic() >= SETTLE_TIMEOUT {
-            return Err(Error::TopicUnsettled {
-                topic: topic.to_owned(),
-                state,
-                waited: SETTLE_TIMEOUT,
-            });
+        if clock.monotonic() >= patience {
+            let topic = topic.to_owned();
+            return Err(Error::TopicUnsettled { topic, state, waited: patience });
         }
         std::thread::sleep(PAUSE);
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use arus_runtime::duration;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::options;
 
@@ -75,7 +75,7 @@ pub enum Error {
     /// The broker refused to make or delete a topic, or to tell its settings.
     #[error("cannot {action} the topic \"{topic}\": {reason}")]
     Topic {
-        /// "create", "delete" or "ask for the settings of".
+        /// "create", "delete", "look at" or "ask for the settings of".
         action: &'static str,
         /// Its name.
         topic: String,
@@ -168,6 +168,36 @@ pub enum Error {
     /// The log, the metrics or the stop signal cannot be set up.
     #[error(transparent)]
     SetUp(#[from] arus_runtime::Error),
+}
+
+impl Error {
+    /// Whether waiting may heal it: the broker is away or on its way, or what was asked for moves from
+    /// one broker to another.
+    pub fn may_pass(&self) -> bool {
+        let Error::Client { source, .. } = self else { return false };
+        source.rdkafka_error_code().is_some_and(passes)
+    }
+}
+
+fn passes(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::AllBrokersDown
+            | Code::BrokerDestroy
+            | Code::BrokerNotAvailable
+            | Code::BrokerTransportFailure
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::LeaderNotAvailable
+            | Code::NetworkException
+            | Code::NotCoordinator
+            | Code::NotLeaderForPartition
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::Resolve
+            | Code::WaitingForCoordinator
+    )
 }
 
 /// The sentence: what librdkafka's own `Debug` shows may be secret.

@@ -130,9 +130,19 @@ impl Member {
     }
 
     /// Serves the group's protocol. To be called at least every few seconds.
-    pub(crate) fn serve(&self) {
-        // Its own errors are told by the context; records do not come.
-        while self.consumer().poll(Duration::ZERO).is_some() {}
+    ///
+    /// # Errors
+    /// When the group does not take this member, and never will.
+    pub(crate) fn serve(&self) -> KafkaResult<()> {
+        // Records do not come.
+        while let Some(event) = self.consumer().poll(Duration::ZERO) {
+            match event {
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => tracing::debug!(%error, "consumer group"),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Commits offsets to the group, as the member that we are.
@@ -143,6 +153,24 @@ impl Member {
     fn consumer(&self) -> &BaseConsumer<MemberContext> {
         self.consumer.as_ref().expect("it is taken by drop only")
     }
+}
+
+/// What the group's coordinator says again however often it is asked.
+fn is_final(error: &KafkaError) -> bool {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::FencedInstanceId
+                | Code::GroupAuthorizationFailed
+                | Code::GroupMaxSizeReached
+                | Code::InconsistentGroupProtocol
+                | Code::InvalidGroupId
+                | Code::InvalidSessionTimeout
+                | Code::SaslAuthenticationFailed
+                | Code::TopicAuthorizationFailed
+        )
+    )
 }
 
 impl Drop for Member {

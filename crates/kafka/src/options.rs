@@ -177,6 +177,7 @@ fn is_key(text: &str) -> bool {
 fn is_secret(key: &str) -> bool {
     let words = [
         "password",
+        "passphrase",
         "secret",
         "token",
         "jaas",

@@ -348,7 +348,7 @@ impl Source {
         // Answers to commits.
         drop(self.asker().poll(Duration::ZERO));
         if let Some(member) = &self.member {
-            member.serve();
+            member.serve().map_err(|source| self.failed("join the consumers of", source))?;
         }
         for client in &*self.clients.lock().unwrap() {
             if let Some(Err(source)) = client.poll(Duration::ZERO)

@@ -18,7 +18,8 @@ use crate::progress::{PartitionProgress, Progress, Totals};
 use crate::watch::{Silence, Watch};
 use crate::worker::Lanes;
 
-/// How long a draining job waits for the next record that the broker has but does not deliver.
+/// How long a job that reads up to an end waits for the next record that the broker has but does not
+/// deliver.
 const DRAIN_TIMEOUT_MS: i64 = 30_000;
 
 /// A job at work.
@@ -42,7 +43,7 @@ pub(crate) struct Run<O: Operator> {
     tallies_committed: Tallies,
     /// When a shutdown was asked for, monotonic ms.
     stopping_since_ms: Option<i64>,
-    /// How much had been read when the drain last came on, and when that was.
+    /// How much had been read when a run with an end last came on, and when that was.
     drained: (u64, i64),
     started_ms: i64,
     /// When the log was last opened, monotonic ms.
@@ -164,7 +165,8 @@ impl<O: Operator> Run<O> {
         }
         self.lanes = Arc::new(lanes);
         self.watch = Arc::default();
-        self.opened_ms = now_ms;
+        self.opened_ms = self.shared.monotonic_ms();
+        self.drained = (0, self.opened_ms);
         Ok(offsets)
     }
 
@@ -178,11 +180,6 @@ impl<O: Operator> Run<O> {
             let end = if job.options.drain { job.log.bounds(partition)?.high } else { i64::MIN };
             let mut lane = lane.lock().unwrap();
             lane.stop_at = Some(end.min(lane.stop_at.unwrap_or(i64::MAX)).max(lane.next_offset));
-            // The client met the end of the partition some time ago; was it this end? The client will
-            // not say so again, if what lies between holds no record.
-            if lane.at_end_ms.is_some() && job.log.has_records(partition, lane.next_offset, end)? {
-                lane.at_end_ms = None;
-            }
         }
         Ok(())
     }
@@ -194,26 +191,56 @@ impl<O: Operator> Run<O> {
     /// Whether everything that this run is for has been read.
     ///
     /// # Errors
-    /// When a draining job gets nothing more although the broker has more: its windows must not be
-    /// closed then.
-    pub(crate) fn is_done(&mut self) -> Result<bool, Error> {
+    /// When nothing more comes although the broker has more: its windows must not be closed then.
+    pub(crate) fn is_done(&mut self, job: &Job<O>) -> Result<bool, Error> {
         let (mut read, mut done) = (0, true);
         for lane in self.lanes.values() {
             let lane = lane.lock().unwrap();
             read += lane.totals.read;
             done &= lane.is_done();
         }
-        if done || self.stopping_since_ms.is_none() {
-            return Ok(done);
+        if done && (self.stopping_since_ms.is_none() || self.met_these_ends(job)?) {
+            return Ok(true);
         }
         let now_ms = self.shared.monotonic_ms();
         if read > self.drained.0 {
             self.drained = (read, now_ms);
         }
-        match now_ms - self.drained.1 > DRAIN_TIMEOUT_MS {
-            true => Err(Error::DrainStalled { waited_s: DRAIN_TIMEOUT_MS as u64 / 1000 }),
+        let patience_ms = match self.stopping() {
+            true => DRAIN_TIMEOUT_MS,
+            false => DRAIN_TIMEOUT_MS.max(millis(job.options.broker_timeout)),
+        };
+        match now_ms - self.drained.1 > patience_ms {
+            true => Err(Error::DrainStalled { waited_s: patience_ms as u64 / 1000 }),
             false => Ok(false),
         }
+    }
+
+    /// The client met the ends of the partitions; were they those that a shutdown asked for? It may
+    /// have met one before that, or tell late of one that it met before. It does not tell again, if
+    /// what lies between holds no record: so the broker is asked.
+    fn met_these_ends(&self, job: &Job<O>) -> Result<bool, Error> {
+        for (&partition, lane) in self.lanes.iter() {
+            let (from, to) = {
+                let lane = lane.lock().unwrap();
+                (lane.next_offset, lane.stop_at.unwrap_or(lane.next_offset))
+            };
+            if from >= to {
+                continue;
+            }
+            let more = match job.log.has_records(partition, from, to) {
+                Err(error) if error.may_pass() => return Ok(false),
+                more => more?,
+            };
+            let mut lane = lane.lock().unwrap();
+            // It may have come on meanwhile.
+            if more && lane.next_offset < to {
+                lane.at_end_ms = None;
+                return Ok(false);
+            }
+            lane.next_offset = lane.next_offset.max(to);
+        }
+        Ok(true)
     }
 
     /// Gives up when the broker has been away for too long.

@@ -83,6 +83,15 @@ pub enum Error {
         /// How long, seconds.
         waited_s: u64,
     },
+    /// The consumer group deals no partitions out.
+    #[error(
+        "the consumer group has dealt out no partitions for {waited_s} s, though the broker answers: a \
+         process of the group may hang; kafka-consumer-groups --describe --members shows who is in it"
+    )]
+    NothingDealt {
+        /// How long, seconds.
+        waited_s: u64,
+    },
     /// The place of a sink holds something else than this job's rows up to some epoch.
     #[error(
         "{sink} cannot be continued: {reason}; move it away, choose another name or folder, or start over with --reset"
@@ -105,4 +114,11 @@ pub enum Error {
     /// A choice of options that cannot work.
     #[error("{0}")]
     Unsupported(String),
+}
+
+impl Error {
+    /// Whether the broker is away, so that asking again may help.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Error::Kafka(error) if error.may_pass())
+    }
 }

@@ -32,7 +32,7 @@ use crate::progress::{Progress, Watcher};
 use crate::shared::Shared;
 use crate::sink::Sink;
 use crate::sink::database::OutputTables;
-use crate::source::{Log, Wake};
+use crate::source::{Log, Reader, Wake};
 use crate::worker::{Bell, work};
 
 /// When epochs are cut.
@@ -112,6 +112,9 @@ pub struct Job<O: Operator> {
     pub shutdown: Shutdown,
 }
 
+/// The partitions that one thread reads.
+type Hand = Vec<Box<dyn Reader>>;
+
 /// How a stretch of work ended.
 enum Outcome {
     Ended,
@@ -170,30 +173,79 @@ impl<O: Operator> Job<O> {
         let began = self.clock.monotonic();
         loop {
             self.log.serve()?;
-            if let Some(partitions) = self.log.dealt()? {
-                return Ok(Some(partitions));
+            match self.log.dealt() {
+                Ok(Some(partitions)) => return Ok(Some(partitions)),
+                Ok(None) => {}
+                Err(error) if error.may_pass() => tracing::debug!(%error, "no answer yet"),
+                Err(error) => return Err(error),
             }
             if self.shutdown.is_requested() {
                 return Ok(None);
             }
-            let waited = self.clock.monotonic().saturating_sub(began);
-            if waited > self.options.broker_timeout {
-                let (brokers, waited_s) = (self.brokers.clone(), waited.as_secs());
-                return Err(Error::BrokerAway { brokers, waited_s });
+            match self.pause_since(began) {
+                Some(waited_s) if self.log.partitions().is_ok() => {
+                    return Err(Error::NothingDealt { waited_s });
+                }
+                Some(waited_s) => return Err(self.broker_away(waited_s)),
+                None => {}
             }
-            self.shutdown_or_pause(Duration::from_millis(20));
         }
+    }
+
+    /// Recovers the lanes and opens the log where they stand; `None` if a shutdown is asked for, or the
+    /// group wants the partitions back, before the broker has told what is needed for that.
+    fn open(
+        &mut self,
+        run: &mut Run<O>,
+        partitions: &[i32],
+        wake: &Wake,
+    ) -> Result<Option<Vec<Hand>>, Error> {
+        let began = self.clock.monotonic();
+        loop {
+            let opened = run
+                .recover_lanes(self, partitions)
+                .and_then(|offsets| self.log.open(&deal(&offsets, self.options.threads), wake));
+            match opened {
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(%error, "the broker does not answer; waiting for it");
+                }
+                opened => return opened.map(Some),
+            }
+            self.log.serve()?;
+            if self.shutdown.is_requested() || self.log.is_recalled() {
+                return Ok(None);
+            }
+            if let Some(waited_s) = self.pause_since(began) {
+                return Err(self.broker_away(waited_s));
+            }
+        }
+    }
+
+    /// Waits a moment for the broker; gives the seconds waited if that has been too long.
+    fn pause_since(&self, began: Duration) -> Option<u64> {
+        let waited = self.clock.monotonic().saturating_sub(began);
+        if waited > self.options.broker_timeout {
+            return Some(waited.as_secs());
+        }
+        self.shutdown_or_pause(Duration::from_millis(20));
+        None
+    }
+
+    fn broker_away(&self, waited_s: u64) -> Error {
+        Error::BrokerAway { brokers: self.brokers.clone(), waited_s }
     }
 
     /// From (re)opening the log to the end, or to a change of the partitions.
     fn stretch(&mut self, run: &mut Run<O>, partitions: &[i32]) -> Result<Outcome, Error> {
         let bell = Bell::default();
-        let offsets = run.recover_lanes(self, partitions)?;
         let wake: Wake = {
             let bell = bell.clone();
             Arc::new(move || bell.ring())
         };
-        let hands = self.log.open(&deal(&offsets, self.options.threads), &wake)?;
+        let Some(hands) = self.open(run, partitions, &wake)? else {
+            let recalled = self.log.is_recalled();
+            return Ok(if recalled { Outcome::Dealt } else { Outcome::Ended });
+        };
         let stop = AtomicBool::new(false);
         let lanes = run.lanes();
         thread::scope(|scope| {
@@ -239,17 +291,18 @@ impl<O: Operator> Job<O> {
         };
         let bounded = !matches!(self.options.trigger, Trigger::Every(_));
         let mut next = self.clock.monotonic().saturating_add(every);
-        let mut ending = bounded;
+        let (mut ending, mut told) = (bounded, false);
         loop {
             self.log.serve()?;
             if bell.has_ended() {
                 return Ok(Outcome::Ended); // a worker failed; its error is reported by the caller
             }
-            if self.shutdown.is_requested() && !run.stopping() {
+            // Once for these lanes: the group may have dealt them after the shutdown was asked for.
+            if self.shutdown.is_requested() && !told {
                 run.stop(self)?;
-                ending = true;
+                (ending, told) = (true, true);
             }
-            if ending && run.is_done()? {
+            if ending && run.is_done(self)? {
                 run.last_epoch(self)?;
                 return Ok(Outcome::Ended);
             }

@@ -210,23 +210,29 @@ impl Shared {
         own: &BTreeMap<i32, PartitionRow>,
         cut: &Times,
         log: &dyn Log,
-    ) -> Result<Times, Error> {
+    ) -> Times {
         let mut times = Times { drain: cut.drain && self.holds_all(), ..cut.clone() };
         times.partitions.clear();
+        let mut answers = true;
         for partition in &self.topic {
             let time = match (own.get(partition), view.partitions.get(partition)) {
                 (Some(own), _) => own.time(),
                 (None, None) => PartitionTime { watermark_ms: None, idle: false },
                 (None, Some(row)) => {
                     times.open_until_ms = times.open_until_ms.max(row.open_until_ms);
-                    // Nobody may have looked at it since: it is idle if it still ends there.
-                    let idle = row.idle && row.end_offset == Some(log.bounds(*partition)?.high);
+                    // Nobody may have looked at it since: it is idle if it still ends there, and not for
+                    // want of an answer.
+                    let idle = answers && row.idle && {
+                        let bounds = log.bounds(*partition);
+                        answers = bounds.is_ok();
+                        bounds.is_ok_and(|bounds| row.end_offset == Some(bounds.high))
+                    };
                     PartitionTime { idle, ..row.time() }
                 }
             };
             times.partitions.push(time);
         }
-        Ok(times)
+        times
     }
 
     /// Up to when every partition has given its windows, ms.
@@ -362,7 +368,7 @@ impl<O: Operator> Ledger<O> for Shared {
                 self.stands_at = None;
                 return Ok(None);
             }
-            self.times(&view, &rows, &cut.times, hands.log)?.advance(hands.operator);
+            self.times(&view, &rows, &cut.times, hands.log).advance(hands.operator);
             let rows_beyond = match hands.operator.reads_back(&cut.taken) {
                 true => Some(self.database.first_table()?),
                 false => None,

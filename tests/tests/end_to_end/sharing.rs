@@ -154,6 +154,58 @@ fn tables_of_a_bank_whose_consumers_come_and_go_are_right() {
     world.check_bank_tables(&expected);
 }
 
+/// The broker is killed and comes back, while the processes go on. Kafka's own is restarted in
+/// `faults`.
+#[test]
+fn processes_that_share_a_job_wait_for_a_broker_that_was_killed() {
+    let mut world = World::named("shared_broker_killed").embedded().start();
+    let mut draw = Draw::from_env();
+    world.make_topic(4);
+    let producer = world.producer().with("--rate", 2_000).with("--count", 1_000_000);
+    let mut producer = producer.with("--delivery-timeout", "2m").start();
+    let job = |world: &World, number| member(world, world.streaming(), number);
+    let mut members = vec![job(&world, 0).start(), job(&world, 1).start()];
+    wait_until_shared_out(&mut members);
+    wait_for_progress(&world, world.table(), 3, &mut members);
+    for number in 2..5 {
+        std::thread::sleep(draw.moment(Duration::from_millis(500)));
+        world.kill_broker();
+        // One comes while the broker is away, and one is told to leave.
+        let last = number == 4;
+        std::thread::sleep(draw.moment(Duration::from_millis(1_500)));
+        if last {
+            let leaving = members.remove(0);
+            leaving.signal(Signal::TERM);
+            world.restart_broker();
+            let _ = leaving.finished(LIMIT).well();
+        } else {
+            world.restart_broker();
+            members.push(job(&world, number).start());
+        }
+        wait_for_progress(&world, world.table(), 8, &mut members);
+    }
+    assert!(producer.is_running(), "{}", producer.stderr());
+    let _ = producer.stopped_by(Signal::TERM).well();
+    for member in members {
+        let _ = member.stopped_by(Signal::TERM).well();
+    }
+    let last = job(&world, 9).with("--trigger", "available-now").switch("--drain");
+    let _ = last.run().well();
+    let verdict = world.check(&world.question());
+    assert!(verdict.rows.len() > 20, "{} rows", verdict.rows.len());
+}
+
+#[test]
+#[ignore = "needs a real Kafka: make test-real"]
+fn a_group_that_takes_no_such_member_is_one_sentence() {
+    let world = World::named("shared_refused_member").start();
+    world.make_topic(2);
+    let job = member(&world, world.streaming(), 0);
+    let told = job.with("--kafka-option", "session.timeout.ms=1500").run().sentence();
+    assert!(told.contains("cannot join the consumers of"), "{told}");
+    assert!(told.contains("session timeout"), "{told}");
+}
+
 #[test]
 fn what_cannot_be_shared_is_refused_in_a_sentence() {
     let world = World::named("shared_refused").in_memory().start();

@@ -38,8 +38,13 @@ impl Left {
         change(&mut options);
         let partitions = vec![records.clone()];
         let committed = Arc::default();
-        let log =
-            MemoryLog { partitions, visible: vec![visible], chunk: 50, committed, dealt: None };
+        let log = MemoryLog {
+            partitions,
+            visible: vec![visible],
+            chunk: 50,
+            committed,
+            ..MemoryLog::default()
+        };
         let clock = SteppingClock::jumping(7, wrong_by_ms);
         let query = query(Window::Tumbling { size_ms: 10_000 });
         let mode = OutputMode::Append;

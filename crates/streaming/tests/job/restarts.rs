@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::support::{
     Fault, MemoryAside, MemoryLog, MemoryTable, SteppingClock, job, options, query,
@@ -125,8 +126,7 @@ pub(crate) fn run(plan: &Plan, runs: &[Run]) -> Outcome {
             partitions: partitions.clone(),
             visible: seen.clone(),
             chunk: run.chunk,
-            committed: Arc::default(),
-            dealt: None,
+            ..MemoryLog::default()
         };
         let mut options = options(folder.path());
         options.threads = run.threads;
@@ -215,7 +215,7 @@ fn start(
 ) -> Result<arus_streaming::progress::Progress, Error> {
     let partitions = log(&simple_plan());
     let visible = partitions.iter().map(Vec::len).collect();
-    let log = MemoryLog { partitions, visible, chunk: 100, committed: Arc::default(), dealt: None };
+    let log = MemoryLog { partitions, visible, chunk: 100, ..MemoryLog::default() };
     let mut options = options(folder);
     options.trigger = Trigger::Once;
     change(&mut options);
@@ -305,7 +305,7 @@ fn a_row_from_the_far_future_is_kept_and_moves_no_watermark() {
     partitions[0].insert(10, Some(future.to_vec()));
     let aside = Arc::new(MemoryAside::default());
     let visible = vec![partitions[0].len()];
-    let log = MemoryLog { partitions, visible, chunk: 7, committed: Arc::default(), dealt: None };
+    let log = MemoryLog { partitions, visible, chunk: 7, ..MemoryLog::default() };
     let query = query(Window::Tumbling { size_ms: 10_000 });
     let clock = SteppingClock::new(0);
     let options = options(folder.path());
@@ -380,16 +380,40 @@ fn a_run_over_what_is_there_ends_though_more_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let query = query(Window::Tumbling { size_ms: 10_000 });
     let clock = SteppingClock::new(0);
-    let log = MemoryLog {
-        partitions: Vec::new(),
-        visible: Vec::new(),
-        chunk: 1,
-        committed: Arc::default(),
-        dealt: None,
-    };
     let options = options(folder.path());
     let (table, aside) = Default::default();
-    let mut job = job(query, OutputMode::Append, options, log, &table, &aside, clock);
+    let nothing = MemoryLog::default();
+    let mut job = job(query, OutputMode::Append, options, nothing, &table, &aside, clock);
     job.log = Arc::new(BusyLog);
     assert_eq!(job.run().unwrap().total.rejected, BUSY_END as u64 - 1);
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_waited_for_and_then_given_up_on() {
+    let start = |unanswered: u32, broker_timeout| {
+        let folder = tempfile::tempdir().unwrap();
+        let query = query(Window::Tumbling { size_ms: 10_000 });
+        let (table, aside) = Default::default();
+        let partitions = vec![vec![Some(b"no purchase".to_vec()); 3]; 2];
+        let log = MemoryLog {
+            partitions,
+            visible: vec![3; 2],
+            chunk: 1,
+            unanswered: unanswered.into(),
+            ..MemoryLog::default()
+        };
+        let mut options = options(folder.path());
+        options.broker_timeout = broker_timeout;
+        let clock = SteppingClock::new(100);
+        job(query, OutputMode::Append, options, log, &table, &aside, clock).run()
+    };
+    // The first question is for the partitions, the next are for their ends.
+    for unanswered in [0b1, 0b11, 0b10, 0b1010, 0b11111] {
+        let progress = start(unanswered, Duration::from_secs(3_600)).unwrap();
+        assert_eq!(progress.total.rejected, 6, "{unanswered:b}");
+    }
+    for unanswered in [u32::MAX, u32::MAX - 1] {
+        let error = start(unanswered, Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(error, Error::BrokerAway { .. }), "{unanswered:b}: {error}");
+    }
 }

@@ -32,6 +32,8 @@ struct Turn {
     chunk: usize,
     step_ms: u64,
     dies: Option<Death>,
+    /// Which of the first questions to the broker get no answer: one bit each.
+    unanswered: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +99,9 @@ impl World {
             partitions: log(plan),
             visible,
             chunk: turn.chunk,
-            committed: Arc::default(),
             dealt: Some(held),
+            unanswered: turn.unanswered.into(),
+            ..MemoryLog::default()
         };
         let mut options = options(self.folder());
         options.drain = turn.tenths == 10;
@@ -184,8 +187,16 @@ fn plan() -> impl Strategy<Value = (Plan, Vec<Turn>)> {
         1 => (0..3_u8).prop_map(|number| Some(Death::Before(number))),
         1 => (0..3_u8).prop_map(|number| Some(Death::After(number))),
     ];
-    let turn = (0..16_u8, 1..10_usize, 1..500_usize, 0..400_u64, dies).prop_map(
-        |(held, tenths, chunk, step_ms, dies)| Turn { held, tenths, chunk, step_ms, dies },
+    let unanswered = prop_oneof![2 => Just(0), 1 => any::<u32>()];
+    let turn = (0..16_u8, 1..10_usize, 1..500_usize, 0..400_u64, dies, unanswered).prop_map(
+        |(held, tenths, chunk, step_ms, dies, unanswered)| Turn {
+            held,
+            tenths,
+            chunk,
+            step_ms,
+            dies,
+            unanswered,
+        },
     );
     let turns = proptest::collection::vec(turn, 0..9);
     let counts = proptest::collection::vec(0..400_usize, 1..5);
@@ -203,7 +214,7 @@ proptest! {
         let world = World::new(plan.window);
         let kept = Arc::new(MemoryAside::default());
         let mut seen = vec![0; plan.counts.len()];
-        let last = Turn { held: 255, tenths: 10, chunk: 8192, step_ms: 0, dies: None };
+        let last = Turn { held: 255, tenths: 10, chunk: 8192, step_ms: 0, dies: None, unanswered: 0 };
         for turn in turns.iter().chain([&last]) {
             for (seen, count) in seen.iter_mut().zip(&plan.counts) {
                 *seen = (count * turn.tenths / 10).max(*seen);
@@ -249,7 +260,7 @@ fn a_process_that_was_overtaken_writes_nothing() {
     let plan =
         Plan { seed: 3, counts: vec![300, 300], window, mode: OutputMode::Append, runs: vec![] };
     let world = World::new(window);
-    let turn = Turn { held: 255, tenths: 9, chunk: 100, step_ms: 0, dies: None };
+    let turn = Turn { held: 255, tenths: 9, chunk: 100, step_ms: 0, dies: None, unanswered: 0 };
     let (reached, is_there) = sync_channel(1);
     let (let_go, go_on) = sync_channel(1);
     let slow = Arc::new(SlowAside { reached, go_on: Mutex::new(Some(go_on)) });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ use arus_streaming::sink::{EpochOutput, Guarantee, OutputMode, Sink};
 use arus_streaming::source::{Log, Reader, Wake};
 use arus_streaming::windows::Windows;
 use arus_window::{QueryOptions, Window, WindowQuery};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// Payloads by partition; only the first `visible` of each are there yet.
+#[derive(Default)]
 pub(crate) struct MemoryLog {
     pub(crate) partitions: Vec<Vec<Option<Vec<u8>>>>,
     pub(crate) visible: Vec<usize>,
@@ -29,6 +31,27 @@ pub(crate) struct MemoryLog {
     pub(crate) committed: Arc<Mutex<BTreeMap<i32, i64>>>,
     /// What a group dealt to the job, if there is one.
     pub(crate) dealt: Option<Vec<i32>>,
+    /// Which of the next questions get no answer, as from a broker that is away: one bit each.
+    pub(crate) unanswered: AtomicU32,
+}
+
+impl MemoryLog {
+    fn answers(&self) -> Result<(), Error> {
+        let asked = self
+            .unanswered
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |bits| Some(bits >> 1));
+        match asked.unwrap() & 1 {
+            0 => Ok(()),
+            _ => Err(no_answer()),
+        }
+    }
+}
+
+/// What librdkafka says when a broker does not answer.
+pub(crate) fn no_answer() -> Error {
+    let source = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+    let topic = "purchases".into();
+    arus_kafka::Error::Client { action: "ask for the offsets of", topic, source }.into()
 }
 
 struct MemoryReader {
@@ -40,6 +63,7 @@ struct MemoryReader {
 
 impl Log for MemoryLog {
     fn partitions(&self) -> Result<Vec<i32>, Error> {
+        self.answers()?;
         Ok((0..self.partitions.len() as i32).collect())
     }
 
@@ -51,6 +75,7 @@ impl Log for MemoryLog {
     }
 
     fn bounds(&self, partition: i32) -> Result<Bounds, Error> {
+        self.answers()?;
         Ok(Bounds { low: 0, high: self.visible[partition as usize] as i64 })
     }
 

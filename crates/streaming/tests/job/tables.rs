@@ -217,8 +217,7 @@ fn run(plan: &Plan) -> Outcome {
             partitions: partitions.clone(),
             visible: seen.clone(),
             chunk: run.chunk,
-            committed: Arc::default(),
-            dealt: None,
+            ..MemoryLog::default()
         };
         let mut options = options(folder.path());
         options.threads = run.threads;

@@ -6,12 +6,13 @@
 //! others out by opening the job's transactional id, and says so at once in a note of its own, with
 //! a *term* one higher than the term it found. Whoever is pushed out reads there who it was:
 //!
-//! - a term that is not its own: another instance, and it ends;
+//! - a later term than its own: another instance, and it ends;
 //! - its own term: nobody. The broker itself had given up its transaction, or was away. It opens the
 //!   id anew, by which the outcome of its transaction is settled, and reads which epoch is there.
 //!
 //! So nothing is ever guessed, and only who holds the term writes.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use arus_kafka::producer::Record;
@@ -210,9 +211,16 @@ impl Exact {
     /// The epoch that is there, if nobody has taken over since.
     fn still_own(&mut self, own: Note, reading: Reading) -> Result<u64, Error> {
         let noted = self.noted(reading)?;
-        match noted.term == own.term {
-            true => Ok(noted.epoch),
-            false => Err(Error::AnotherInstance { sink: self.sink.clone() }),
+        let sink = || self.sink.clone();
+        match noted.term.cmp(&own.term) {
+            Ordering::Equal => Ok(noted.epoch),
+            Ordering::Greater => Err(Error::AnotherInstance { sink: sink() }),
+            Ordering::Less => Err(Error::OtherOutput {
+                sink: sink(),
+                reason: "the broker has forgotten the consumer group's offsets, which note the epochs \
+                         (offsets.retention.minutes after the last commit, or somebody deleted them)"
+                    .to_owned(),
+            }),
         }
     }
 

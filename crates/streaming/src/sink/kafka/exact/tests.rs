@@ -226,6 +226,18 @@ fn a_zombie_writes_nothing_and_does_not_disturb() {
 }
 
 #[test]
+fn offsets_that_the_broker_forgot_are_no_other_instance() {
+    let world = World::default();
+    let mut job = world.taken_over(0);
+    commit(&mut job, 1).unwrap();
+    world.0.lock().unwrap().committed.clear();
+    world.fates(&[Fate::Lost]);
+    let error = commit(&mut job, 2).unwrap_err().to_string();
+    assert!(error.contains("forgotten the consumer group's offsets"), "{error}");
+    assert_eq!(world.rows(), ["row 1"]);
+}
+
+#[test]
 fn of_two_that_meet_in_the_middle_of_a_take_over_one_goes_on() {
     let world = World::default();
     let mut old = world.taken_over(0);
