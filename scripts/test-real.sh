@@ -8,6 +8,7 @@
 skipped=(
     # Its broker is killed, so it brings its own. `make test` runs it.
     kills::the_job_goes_on_by_itself_when_the_broker_was_killed
+    sharing::processes_that_share_a_job_wait_for_a_broker_that_was_killed
     refusals::a_broker_that_stays_away_is_given_up_on
     # Fills the disk under SQLite's file.
     refusals::a_full_disk_under_the_database

@@ -134,16 +134,18 @@ async fn no_way_in() {
     }
 }
 
-/// Stands between the store and the server, and cuts every connection at the next `COMMIT` when
-/// told to.
+/// Stands between the store and the server, and cuts the connection at the next `COMMIT`, or holds
+/// that back, when told to.
 struct Proxy {
     url: String,
     cut: Arc<AtomicU8>,
 }
 
-/// Pass the COMMIT on and lose its answer; or lose the COMMIT.
+/// Pass the COMMIT on and lose its answer; or lose the COMMIT; or keep it until the server has ended
+/// the transaction, as when a process stands still in it.
 const LOSE_ANSWER: u8 = 1;
 const LOSE_COMMIT: u8 = 2;
+const KEEP_COMMIT: u8 = 3;
 
 impl Proxy {
     async fn start() -> Self {
@@ -183,6 +185,10 @@ async fn watch(
     while let Ok(length @ 1..) = from.read(&mut piece).await {
         let commits = piece[..length].windows(7).any(|part| part == b"COMMIT\0");
         let what = if commits { cut.swap(0, Ordering::SeqCst) } else { 0 };
+        if what == KEEP_COMMIT {
+            let _ = answers.await;
+            return;
+        }
         if what != 0 {
             // With its reader gone the client's end is closed.
             answers.abort();
@@ -221,6 +227,39 @@ async fn a_lost_answer_to_a_commit_is_found_out() {
         previous = Some(epoch);
     }
     direct.close().await;
+}
+
+/// Nobody waits for ever for a process that stands still in its transaction: the server ends it. The
+/// process itself then tries again; if another one has gone on meanwhile, it is told so.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
+async fn a_transaction_that_stood_still_is_ended_by_the_server_and_made_anew() {
+    let stand_still = async |job: &str, others: bool| {
+        let table = table_for(job, &rows(), &["id"]);
+        let direct = open_with(&postgres_url(), &[&table]).await;
+        direct.reset_job(job, &[]).await.unwrap();
+        let proxy = Proxy::start().await;
+        let store = open(&proxy.url).await;
+        proxy.cut.store(KEEP_COMMIT, Ordering::SeqCst);
+        let batch = rows();
+        let write = [TableWrite::Upsert { table: &table, rows: &batch }];
+        let other = async {
+            while proxy.cut.load(Ordering::SeqCst) != 0 {
+                tokio::task::yield_now().await;
+            }
+            if others {
+                direct.commit_epoch(job, None, 1, &[]).await.unwrap();
+            }
+        };
+        let (commit, ()) = tokio::join!(store.commit_epoch(job, None, 1, &write), other);
+        let written = direct.read_table(&table).await.unwrap().num_rows();
+        direct.close().await;
+        (commit, written)
+    };
+    let (alone, overtaken) =
+        tokio::join!(stand_still("stood_still", false), stand_still("stood_still_too", true));
+    assert!(matches!(alone, (Ok(()), 2)), "{alone:?}");
+    assert!(matches!(overtaken, (Err(Error::EpochConflict { .. }), 0)), "{overtaken:?}");
 }
 
 /// The answer is lost and the COMMIT too, and meanwhile another process commits the same epoch: it
