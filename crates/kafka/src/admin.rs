@@ -202,7 +202,7 @@ fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
         .create_with_context(Quiet::default())
         .map_err(|error| crate::options::cannot_make(&error))?;
     let clock = SystemClock::new();
-    let (mut patience, mut was_refused) = (FIRST_PATIENCE, false);
+    let (mut patience, mut before) = (FIRST_PATIENCE, None);
     loop {
         let left = args.retry_for.saturating_sub(clock.monotonic());
         // Even with nothing left to wait, one honest try.
@@ -219,18 +219,21 @@ fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
         }
         let (brokers, waited) = (args.brokers.clone(), args.retry_for);
         let gives_up = clock.monotonic() >= args.retry_for;
-        match client.context().0.heard() {
-            // Twice, for of several brokers one may be well.
-            Some(Refusal::Final(reason)) if was_refused || gives_up => {
+        let heard = client.context().0.take();
+        // Twice, for of several brokers one may be well, and one that starts may refuse at first.
+        let is_final = |refusal: &Option<Refusal>| matches!(refusal, Some(Refusal::Final(_)));
+        let again = is_final(&heard) && is_final(&before);
+        let latest = if is_final(&before) && !again { before } else { heard.or(before) };
+        match latest {
+            Some(Refusal::Final(reason)) if again || gives_up => {
                 return Err(Error::Refused { brokers, reason: reason.told(&config) });
             }
-            Some(Refusal::Final(_)) => was_refused = true,
             Some(Refusal::Closed) if gives_up => {
                 let protocol = security::protocol(&config);
                 return Err(Error::Closed { brokers, waited, protocol });
             }
             _ if gives_up => return Err(Error::NoBroker { brokers, waited }),
-            _ => {}
+            latest => before = latest,
         }
     }
 }

@@ -124,7 +124,7 @@ impl Reason {
     }
 }
 
-/// The last refusal, and of those the final one.
+/// What was heard since the last look: the last refusal, and of those the final one.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<Option<Refusal>>);
 
@@ -137,8 +137,8 @@ impl Refusals {
         }
     }
 
-    pub(crate) fn heard(&self) -> Option<Refusal> {
-        self.0.lock().unwrap().clone()
+    pub(crate) fn take(&self) -> Option<Refusal> {
+        self.0.lock().unwrap().take()
     }
 }
 
@@ -222,7 +222,8 @@ mod tests {
         {
             refusals.hear(heard);
         }
-        assert_eq!(refusals.heard(), Some(user));
+        assert_eq!(refusals.take(), Some(user));
+        assert_eq!(refusals.take(), None);
     }
 
     #[test]
