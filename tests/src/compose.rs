@@ -3,19 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::yaml;
-
-/// The project's folder.
-pub fn project() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().expect("the tests are a folder of the project").to_owned()
-}
+use crate::{project, yaml};
 
 /// The file.
 #[derive(Debug, Deserialize)]

@@ -18,7 +18,7 @@ const EVERY_S: i64 = 10;
 
 /// The invoices that come with the project.
 pub fn invoices() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/online-retail-dataset.csv")
+    crate::project().join("data/online-retail-dataset.csv")
 }
 
 /// How many different customers bought in each month, by year and month.

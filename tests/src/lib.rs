@@ -32,6 +32,7 @@ pub mod tool;
 mod world;
 pub mod yaml;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use arus_runtime::clock::{Clock, SystemClock};
@@ -42,6 +43,17 @@ pub use world::{Summary, Totals, World, WorldBuilder};
 
 /// Bound on everything that healthy programs do at once, on a machine with other work.
 pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// The project's folder: this one, or one above it. It is not the one that this was compiled in,
+/// for clones may share Cargo's target folder.
+///
+/// # Panics
+/// When run elsewhere.
+pub fn project() -> PathBuf {
+    let here = std::env::current_dir().expect("there is a current folder");
+    let folder = here.ancestors().find(|folder| folder.join("docker-compose.yml").exists());
+    folder.unwrap_or_else(|| panic!("{} is not in the project", here.display())).to_owned()
+}
 
 /// Looks until there is something to see, and gives it.
 ///

@@ -226,8 +226,7 @@ fn new_folder(kind: &str) -> PathBuf {
 }
 
 fn script(name: &str) -> Command {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name);
-    let mut command = Command::new(path);
+    let mut command = Command::new(crate::project().join("scripts").join(name));
     // What a server inherits it would hold open.
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command

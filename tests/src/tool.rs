@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::process::{Child, Command};
 
-use crate::compose::project;
+use crate::project;
 use crate::{LIMIT, World, wait_until};
 
 /// A program that ends when this is dropped, whatever happens.

@@ -307,7 +307,7 @@ impl Execution<'_> {
         log_end(&self.last, state);
         let Some(session) = &mut self.session else { return };
         let Some(run) = &mut session.run else { return };
-        debug_assert!(run.state.may_become(state), "{} to {state}", run.state);
+        assert!(run.state.may_become(state), "{} to {state}", run.state);
         run.state = state;
         run.ended = Some(self.surroundings.now());
         run.error = self.last.error.as_ref().map(ToString::to_string);

@@ -11,12 +11,12 @@ use std::time::Duration;
 use arus_kafka::KafkaArgs;
 use arus_kafka::inspect::read_topic;
 use arus_tests::bank::ledger;
-use arus_tests::compose::{Compose, Service, bytes, example, project, time};
+use arus_tests::compose::{Compose, Service, bytes, example, time};
 use arus_tests::etl::{customers_by_month, invoices};
 use arus_tests::judge::Question;
 use arus_tests::process::{Finished, Program, Running};
 use arus_tests::tool::{Guarded, kafka_class};
-use arus_tests::{LIMIT, World, rows, wait_until};
+use arus_tests::{LIMIT, World, project, rows, wait_until};
 use rustix::process::Signal;
 
 use crate::metrics::{figure, scrape};

@@ -483,8 +483,8 @@ fn the_fingerprint_of_a_run_knows_its_input_again() {
 /// every row of it is good.
 #[test]
 fn the_sample_is_generated_and_clean() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/online-retail-dataset.csv");
-    let shipped = fs::read(&path).unwrap();
+    let path = Path::new("../../data/online-retail-dataset.csv");
+    let shipped = fs::read(path).unwrap();
     let mut made = Vec::new();
     generate::write_to(&GenerateArgs::default(), &mut made).unwrap();
     assert!(
@@ -523,9 +523,8 @@ fn judged(csv: &[u8]) -> (u64, Warnings) {
 #[test]
 #[ignore = "needs ../shared/data"]
 fn the_real_data() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = root.join("../shared/data/online-retail-dataset.csv.zst");
-    let packed = fs::read(&path).unwrap();
+    let path = Path::new("../../../shared/data/online-retail-dataset.csv.zst");
+    let packed = fs::read(path).unwrap();
     let unpacked = zstd::decode_all(packed.as_slice()).unwrap();
     let (rows, warnings) = judged(&unpacked);
     assert_eq!(rows, 541_909);

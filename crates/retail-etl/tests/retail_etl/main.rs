@@ -163,9 +163,9 @@ fn rows(batch: &RecordBatch) -> Rows {
     std::iter::once(header).chain(body).collect()
 }
 
-/// From the project's root.
+/// From the project's root. Cargo runs a test in its package's folder.
 fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+    std::path::absolute(Path::new("../..").join(path)).unwrap()
 }
 
 /// The sample that the project ships.

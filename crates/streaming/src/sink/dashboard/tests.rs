@@ -98,9 +98,7 @@ fn screen(state: &State, width: u16, height: u16) -> String {
 /// Compares with the file, or writes it where `UPDATE_SCREENS` is set: look at the change before
 /// committing it.
 fn assert_screen(name: &str, seen: &str) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("src/sink/dashboard/screens")
-        .join(name);
+    let path = std::path::Path::new("src/sink/dashboard/screens").join(name);
     if std::env::var_os("UPDATE_SCREENS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, seen).unwrap();
