@@ -27,6 +27,7 @@ use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggreg
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::combine_partial_final_agg::CombinePartialFinalAggregate;
 use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
 use datafusion::physical_optimizer::output_requirements::OutputRequirements;
 use datafusion::physical_optimizer::sanity_checker::SanityCheckPlan;
@@ -54,6 +55,8 @@ pub fn session() -> SessionContext {
     let physical_rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![
         Arc::new(OutputRequirements::new_add_mode()),
         Arc::new(EnsureRequirements::new()),
+        // The planner aggregates in two steps, for many partitions; in one, the second is work twice.
+        Arc::new(CombinePartialFinalAggregate::new()),
         Arc::new(OptimizeAggregateOrder::new()),
         Arc::new(OutputRequirements::new_remove_mode()),
         Arc::new(SanityCheckPlan::new()),
