@@ -17,7 +17,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::refusal::{self, Refusal, Refusals};
+use crate::refusal::{self, Hearing, Refusal, Refusals};
 use crate::{Error, KafkaArgs, security};
 
 /// How long one request may take.
@@ -202,7 +202,7 @@ fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
         .create_with_context(Quiet::default())
         .map_err(|error| crate::options::cannot_make(&error))?;
     let clock = SystemClock::new();
-    let (mut patience, mut before) = (FIRST_PATIENCE, None);
+    let (mut patience, mut hearing) = (FIRST_PATIENCE, Hearing::default());
     loop {
         let left = args.retry_for.saturating_sub(clock.monotonic());
         // Even with nothing left to wait, one honest try.
@@ -219,13 +219,9 @@ fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
         }
         let (brokers, waited) = (args.brokers.clone(), args.retry_for);
         let gives_up = clock.monotonic() >= args.retry_for;
-        let heard = client.context().0.take();
-        // Twice, for of several brokers one may be well, and one that starts may refuse at first.
-        let is_final = |refusal: &Option<Refusal>| matches!(refusal, Some(Refusal::Final(_)));
-        let again = is_final(&heard) && is_final(&before);
-        let latest = if is_final(&before) && !again { before } else { heard.or(before) };
-        match latest {
-            Some(Refusal::Final(reason)) if again || gives_up => {
+        let is_over = hearing.is_over(client.context().0.take(), clock.monotonic());
+        match hearing.latest() {
+            Some(Refusal::Final(reason)) if is_over || gives_up => {
                 return Err(Error::Refused { brokers, reason: reason.told(&config) });
             }
             Some(Refusal::Closed) if gives_up => {
@@ -233,7 +229,7 @@ fn answering(args: &KafkaArgs) -> Result<BaseConsumer<Quiet>, Error> {
                 return Err(Error::Closed { brokers, waited, protocol });
             }
             _ if gives_up => return Err(Error::NoBroker { brokers, waited }),
-            latest => before = latest,
+            _ => {}
         }
     }
 }

@@ -5,12 +5,16 @@
 //! hold addresses, protocols and the broker's words, but no password.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::security;
+
+/// A refusal after which nothing else is heard for so long stands.
+const REFUSED_FOR: Duration = Duration::from_secs(2);
 
 /// What was heard of a connection that did not come about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +146,40 @@ impl Refusals {
     }
 }
 
+/// What was heard so far, over several looks, and whether it is the last word.
+#[derive(Debug, Default)]
+pub(crate) struct Hearing {
+    latest: Option<Refusal>,
+    refused_at: Option<Duration>,
+}
+
+impl Hearing {
+    /// Takes in what was heard until `now`, and says whether a final refusal stands. One alone does
+    /// not at once: of several brokers one may be well, and one that starts may refuse at first. It
+    /// does when another comes, or when nothing but it was heard for a while, because librdkafka
+    /// does not say the same twice.
+    pub(crate) fn is_over(&mut self, heard: Option<Refusal>, now: Duration) -> bool {
+        let is_final = |refusal: &Option<Refusal>| matches!(refusal, Some(Refusal::Final(_)));
+        let was_refused = is_final(&self.latest);
+        let is_over = match self.refused_at {
+            Some(at) => is_final(&heard) || now >= at + REFUSED_FOR,
+            None => false,
+        };
+        if is_final(&heard) && !was_refused {
+            self.refused_at = Some(now);
+        }
+        if heard.is_some() && (is_final(&heard) || !was_refused) {
+            self.latest = heard;
+        }
+        is_over
+    }
+
+    /// The last final refusal; if there is none, the last one.
+    pub(crate) fn latest(&self) -> Option<&Refusal> {
+        self.latest.as_ref()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +262,29 @@ mod tests {
         }
         assert_eq!(refusals.take(), Some(user));
         assert_eq!(refusals.take(), None);
+    }
+
+    #[test]
+    fn a_refusal_stands_when_it_comes_again_or_stays_alone() {
+        let user = || Some(Refusal::Final(Reason::User));
+        // What is heard at each second, and when that is the end.
+        for (heard, over_at) in [
+            (vec![user(), user()], Some(1)),
+            (vec![None, user(), Some(Refusal::Closed), user()], Some(3)),
+            (vec![user(), None, None, None], Some(2)),
+            (vec![user(), Some(Refusal::Closed), Some(Refusal::Closed)], Some(2)),
+            (vec![user(), None], None),
+            (vec![Some(Refusal::Closed); 9], None),
+            (vec![None; 9], None),
+        ] {
+            let mut hearing = Hearing::default();
+            let expected = heard.iter().flatten().next().cloned();
+            let mut seconds = heard.iter().cloned().zip(0..);
+            let over = seconds.find_map(|(heard, second)| {
+                hearing.is_over(heard, Duration::from_secs(second)).then_some(second)
+            });
+            assert_eq!((over, hearing.latest()), (over_at, expected.as_ref()), "{heard:?}");
+        }
     }
 
     #[test]
