@@ -12,6 +12,7 @@ use arus_runtime::exit;
 use arus_runtime::logging::LogArgs;
 use arus_runtime::metrics::MetricsArgs;
 use arus_runtime::number::group_digits;
+use arus_runtime::output;
 use arus_streaming::options::{TableArgs, TableDefaults};
 use arus_streaming::program::{World, start_log};
 use arus_streaming::progress::Progress;
@@ -83,14 +84,13 @@ fn start(args: &Args) -> anyhow::Result<()> {
         ),
         new_decoder: decoder::new,
     };
-    report(&run(&args.table, &program, world)?);
-    Ok(())
+    report(&run(&args.table, &program, world)?)
 }
 
 /// The closing line.
-fn report(progress: &Progress) {
+fn report(progress: &Progress) -> anyhow::Result<()> {
     let tally = |name: &str| group_digits(progress.tallies.get(name).copied().unwrap_or(0));
-    println!(
+    output::line(format_args!(
         "read {} = changed {} + stale {} + duplicates {} + unknown closures {} + rejected {} · {} customers · epoch {}",
         group_digits(progress.run.read),
         tally("changed"),
@@ -100,5 +100,6 @@ fn report(progress: &Progress) {
         group_digits(progress.run.rejected),
         group_digits(progress.open_rows as u64),
         progress.epoch,
-    );
+    ))?;
+    Ok(())
 }

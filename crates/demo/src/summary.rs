@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use arus_runtime::number::group_digits;
+use arus_runtime::output;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -49,34 +50,38 @@ pub(crate) fn print(folder: &Path, brokers: Option<&str>, place: &Place) -> anyh
     let Totals { read, counted, late, rejected } = streamed.run;
     let sum = counted + late + rejected;
     let adds_up = produced.acknowledged == read && read == sum;
-    println!();
-    println!(
+    output::line("")?;
+    output::line(format_args!(
         "produced {} {} counted {} + late {} + rejected {}",
         group_digits(produced.acknowledged),
         if adds_up { "=" } else { "≠" },
         group_digits(counted),
         group_digits(late),
         group_digits(rejected),
-    );
-    println!("windows closed  {}", group_digits(streamed.closed_windows));
+    ))?;
+    output::line(format_args!("windows closed  {}", group_digits(streamed.closed_windows)))?;
     match place {
         Place::File(file) => {
             let file = file.display();
-            println!("rows            sqlite3 {file} 'select * from {TABLE}'");
+            output::line(format_args!("rows            sqlite3 {file} 'select * from {TABLE}'"))?;
         }
-        Place::Named => println!("rows            table {TABLE} in the database of DATABASE_URL"),
+        Place::Named => output::line(format_args!(
+            "rows            table {TABLE} in the database of DATABASE_URL"
+        ))?,
     }
     match brokers {
         Some(brokers) => {
-            println!("late, rejected  topics {TOPIC}.late and {TOPIC}.rejected at {brokers}");
+            output::line(format_args!(
+                "late, rejected  topics {TOPIC}.late and {TOPIC}.rejected at {brokers}"
+            ))?;
         }
-        None => println!(
+        None => output::line(format_args!(
             "late, rejected  topics {TOPIC}.late and {TOPIC}.rejected of broker --data {}",
             folder.join("broker").display()
-        ),
+        ))?,
     }
     let sent = print_bank(folder, place)?;
-    println!("logs            {}", folder.display());
+    output::line(format_args!("logs            {}", folder.display()))?;
     if sent.0 != sent.1 {
         bail!("the bank's numbers do not add up: {} produced, {} read", sent.0, sent.1);
     }
@@ -94,19 +99,22 @@ fn print_bank(folder: &Path, place: &Place) -> anyhow::Result<(u64, u64)> {
     let produced: Produced = read(&folder.join("bank-producer.json"))?;
     let banked: Banked = read(&folder.join("bank-consumer.json"))?;
     let Totals { read, counted, rejected, .. } = banked.total;
-    println!(
+    output::line(format_args!(
         "bank            produced {} {} counted {} + rejected {}; {} customers",
         group_digits(produced.acknowledged),
         if produced.acknowledged == read { "=" } else { "≠" },
         group_digits(counted),
         group_digits(rejected),
         group_digits(banked.rows_kept),
-    );
+    ))?;
     match place {
         Place::File(file) => {
-            println!("averages        sqlite3 {} 'select * from {BANK_TABLE}'", file.display());
+            output::line(format_args!(
+                "averages        sqlite3 {} 'select * from {BANK_TABLE}'",
+                file.display()
+            ))?;
         }
-        Place::Named => println!("averages        table {BANK_TABLE} there"),
+        Place::Named => output::line(format_args!("averages        table {BANK_TABLE} there"))?,
     }
     Ok((produced.acknowledged, read))
 }

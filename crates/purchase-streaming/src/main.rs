@@ -11,6 +11,7 @@ use arus_runtime::exit;
 use arus_runtime::logging::LogArgs;
 use arus_runtime::metrics::MetricsArgs;
 use arus_runtime::number::group_digits;
+use arus_runtime::output;
 use arus_streaming::options::{Defaults, StreamingArgs};
 use arus_streaming::program::{World, start_log};
 use arus_streaming::progress::Progress;
@@ -76,14 +77,13 @@ fn start(args: &Args) -> anyhow::Result<()> {
         time_column: "ts",
         new_decoder: decoder::new,
     };
-    report(&run(&args.streaming, &program, world)?);
-    Ok(())
+    report(&run(&args.streaming, &program, world)?)
 }
 
 /// The closing line.
-fn report(progress: &Progress) {
+fn report(progress: &Progress) -> anyhow::Result<()> {
     let run = progress.run;
-    println!(
+    output::line(format_args!(
         "read {} = counted {} + late {} + rejected {} · windows closed {}, still open {} · epoch {}",
         group_digits(run.read),
         group_digits(run.counted),
@@ -92,5 +92,6 @@ fn report(progress: &Progress) {
         group_digits(progress.closed_windows),
         progress.open_windows,
         progress.epoch,
-    );
+    ))?;
+    Ok(())
 }

@@ -53,6 +53,9 @@ pub enum Error {
         /// Its answer, or why there is none.
         reason: String,
     },
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(std::io::Error),
     /// A thread cannot be started.
     #[error("cannot start the thread \"{name}\": {source}")]
     Thread {

@@ -1,6 +1,6 @@
 //! What every program of the workspace shares at its edge: flag blocks for logs and metrics, flags
 //! from the environment, the stop signal, the clock, durations and numbers as people write them,
-//! secrets, files that are whole or not there, and how a program ends.
+//! standard output, secrets, files that are whole or not there, and how a program ends.
 //!
 //! Flow of a `main`: parse the flags of [`environment::with_variables`], [`logging::LogArgs::init`], [`metrics::MetricsArgs::serve`],
 //! [`shutdown::on_signals`], make one [`clock::SystemClock`], run, [`exit::report`].
@@ -16,6 +16,7 @@ pub mod files;
 pub mod logging;
 pub mod metrics;
 pub mod number;
+pub mod output;
 pub mod secret;
 pub mod shutdown;
 

@@ -3,6 +3,7 @@
 use arus_runtime::clock::{Clock, SystemClock};
 use arus_runtime::logging::LogArgs;
 use arus_runtime::metrics::MetricsArgs;
+use arus_runtime::output;
 use arus_runtime::shutdown::{self, Shutdown};
 
 use super::{Load, Maker, ProducerArgs};
@@ -75,7 +76,7 @@ impl<'a> Program<'a> {
             shutdown: &self.shutdown,
         };
         let closing = load.run(maker)?;
-        println!("{closing}");
+        output::line(&closing)?;
         if let Some(path) = &args.summary {
             closing.write_summary(path)?;
         }

@@ -1,5 +1,6 @@
 //! `retail-etl backfill`: runs for times that went by without one.
 
+use arus_runtime::output;
 use arus_schedule::RunState;
 use arus_schedule::backfill::{self, Only, Planned, Recorded};
 use arus_store::Store;
@@ -82,11 +83,11 @@ async fn fill(
         () = surroundings.shutdown.requested() => return Err(Error::Stopped),
     };
     if command.dry_run {
-        print!("{}", shown(&planned, command.times.tz));
+        output::text(shown(&planned, command.times.tz))?;
         return Ok(());
     }
     let due: Vec<&Planned> = planned.iter().filter(|it| it.is_due).collect();
-    println!("{} of {} scheduled times are to run", due.len(), planned.len());
+    output::line(format_args!("{} of {} scheduled times are to run", due.len(), planned.len()))?;
     let (mut made, mut failed) = (0, 0);
     for planned in due {
         if surroundings.shutdown.is_requested() {
@@ -102,8 +103,8 @@ async fn fill(
         let at = planned.scheduled_for.with_timezone(&command.times.tz);
         match (&ended.error, ended.state) {
             (_, RunState::Interrupted) => return Err(Error::Stopped),
-            (Some(error), state) => println!("{at}  {state}: {error}"),
-            (None, state) => println!("{at}  {state}"),
+            (Some(error), state) => output::line(format_args!("{at}  {state}: {error}"))?,
+            (None, state) => output::line(format_args!("{at}  {state}"))?,
         }
         made += 1;
         failed += usize::from(ended.error.is_some());

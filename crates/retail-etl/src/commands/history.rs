@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use arus_runtime::duration;
+use arus_runtime::{duration, output};
 use arus_schedule::RunState;
 use arus_store::{Condition, DatabaseArgs, Store};
 use chrono_tz::Tz;
@@ -68,7 +68,7 @@ pub fn run(command: &HistoryCommand, world: &World) -> Result<(), Error> {
             () = world.shutdown.requested() => Err(Error::Stopped),
         }
     })?;
-    print!("{text}");
+    output::text(text)?;
     Ok(())
 }
 

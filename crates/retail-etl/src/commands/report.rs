@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use arus_runtime::files::{StagedFile, sync_folder_of};
+use arus_runtime::output;
 use clap::Args;
 
 use super::World;
@@ -30,6 +31,6 @@ pub fn run(command: &ReportCommand, _world: &World) -> Result<(), Error> {
         .and_then(StagedFile::publish)
         .and_then(|()| sync_folder_of(&path))
         .map_err(|source| Error::file("write", &path, source))?;
-    println!("{}", path.display());
+    output::line(path.display())?;
     Ok(())
 }

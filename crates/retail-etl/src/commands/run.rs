@@ -1,5 +1,6 @@
 //! `retail-etl run`: one run, and what it found.
 
+use arus_runtime::output;
 use arus_schedule::{RunState, backfill, parse_zone};
 use chrono_tz::Tz;
 use clap::Args;
@@ -56,8 +57,8 @@ pub fn run(command: &RunCommand, world: &World) -> Result<(), Error> {
     let made = execution::execute(&surroundings, &options, &command.job, &occasion);
     let Ended { state, outcome, error, .. } = world.runtime.block_on(made)?;
     match (outcome, error) {
-        (Some(RunOutcome::Done(result)), _) => print!("{}", summary(&result)),
-        (Some(RunOutcome::Unchanged { .. }), _) => println!("{UNCHANGED}"),
+        (Some(RunOutcome::Done(result)), _) => output::text(summary(&result))?,
+        (Some(RunOutcome::Unchanged { .. }), _) => output::line(UNCHANGED)?,
         (None, _) if state == RunState::Interrupted => return Err(Error::Stopped),
         (None, Some(error)) => return Err(error),
         (None, None) => {}
