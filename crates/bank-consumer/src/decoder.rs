@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, new_null_array};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arus_models::{BankColumns, TimestampUnit, bank_customer_schema};
+use arus_models::{BankColumns, TimestampUnit, bank_customer_schema, customer_of_key};
 use arus_streaming::decode::{Decoder, Record};
 
 /// The column that is true where an account was closed.
@@ -50,7 +50,7 @@ impl BankDecoder {
     /// A closure has no value that could say when it was: the record's own time does.
     fn push_closure(&mut self, record: &Record<'_>) -> Result<i64, String> {
         let key = record.key.ok_or("the account is closed, but the record has no key")?;
-        let id = std::str::from_utf8(key).ok().and_then(|key| key.parse().ok());
+        let id = customer_of_key(key);
         self.closed.push(id.ok_or("the key of a closure must be a customer's number")?);
         self.order.push(true);
         Ok(record.timestamp_ms.unwrap_or(0))
@@ -144,6 +144,15 @@ mod tests {
         for (key, reason) in [
             (None, "the account is closed, but the record has no key"),
             (Some(&b"forty-two"[..]), "the key of a closure must be a customer's number"),
+            (Some(&b""[..]), "the key of a closure must be a customer's number"),
+            (Some(&b"+1"[..]), "the key of a closure must be a customer's number"),
+            (Some(&b"01"[..]), "the key of a closure must be a customer's number"),
+            (Some(&b"0"[..]), "the key of a closure must be a customer's number"),
+            (Some(&b"-5"[..]), "the key of a closure must be a customer's number"),
+            (
+                Some(&b"99999999999999999999"[..]),
+                "the key of a closure must be a customer's number",
+            ),
             (Some(&b"\xff"[..]), "the key of a closure must be a customer's number"),
         ] {
             assert_eq!(decoder.push(&record(key, None)).unwrap_err(), reason);
@@ -155,7 +164,13 @@ mod tests {
     fn a_key_that_is_not_the_customers_number_is_rejected() {
         let mut decoder = new();
         let one = customer(1, 10);
-        for (key, found) in [(None, "absent"), (Some(&b"2"[..]), "\"2\""), (Some(b""), "\"\"")] {
+        for (key, found) in [
+            (None, "absent"),
+            (Some(&b"2"[..]), "\"2\""),
+            (Some(b"01"), "\"01\""),
+            (Some(b"+1"), "\"+1\""),
+            (Some(b""), "\"\""),
+        ] {
             let reason = decoder.push(&record(key, Some(&one))).unwrap_err();
             let expected =
                 format!("the record's key must be the customer's number, 1, but is {found}");

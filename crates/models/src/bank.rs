@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use chrono::NaiveDate;
 
-pub use columns::{BankColumns, bank_customer_schema};
+pub use columns::{BankColumns, bank_customer_schema, customer_of_key};
 pub use generator::{BankGenerated, BankGenerator, BankRecord};
 pub use options::BankOptions;
 

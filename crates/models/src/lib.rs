@@ -28,7 +28,7 @@ mod timestamp;
 pub use bad::BadKind;
 pub use bank::{
     AccountType, BankColumns, BankCustomer, BankGenerated, BankGenerator, BankOptions, BankRecord,
-    bank_customer_schema,
+    bank_customer_schema, customer_of_key,
 };
 pub use invalid::Invalid;
 pub use invoice::{

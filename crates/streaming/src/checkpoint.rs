@@ -372,13 +372,15 @@ impl Identity {
     pub fn check(&self, saved: &Identity, place: &str) -> Result<(), Error> {
         for (name, now) in &self.lines {
             let then = saved.lines.iter().find(|(saved, _)| saved == name);
-            let then = then.map_or("nothing", |(_, value)| value.as_str());
-            if then != now {
-                return Err(Error::Checkpoint(format!(
-                    "{place} was made with {name} = {then}, and now it is {now}: its state cannot follow; \
-                     give the old options, another --checkpoint and --job, or --reset to forget it and start anew"
-                )));
-            }
+            let difference = match then {
+                Some((_, then)) if then == now => continue,
+                Some((_, then)) => format!("with {name} = \"{then}\", and now it is \"{now}\""),
+                None => format!("without {name}, and now there is one"),
+            };
+            return Err(Error::Checkpoint(format!(
+                "{place} was made {difference}: its state cannot follow; give the old options, another \
+                 --checkpoint and --job, or --reset to forget it and start anew"
+            )));
         }
         Ok(())
     }

@@ -118,6 +118,9 @@ impl<O: Operator> Run<O> {
         let log = &*job.log;
         let hands = Hands { operator: &mut job.operator, sinks: &mut job.sinks, log };
         let mut recovered = self.ledger.recover(hands, partitions)?;
+        if job.operator.needs_keys_in_place() {
+            check_that_keys_stay(&recovered, partitions, &self.ledger.place())?;
+        }
         let mut offsets = start_offsets(job, partitions, &recovered)?;
         let now_ms = self.shared.monotonic_ms();
         let wall_ms = job.clock.wall_ms();
@@ -364,7 +367,9 @@ impl<O: Operator> Run<O> {
                 idle: self.is_idle(job, lane),
             })
             .collect();
-        if last && !job.options.drain {
+        // Without an end of any window there is nothing to hold open.
+        let has_windows = lanes.iter().any(|lane| lane.state.latest_end_ms().is_some());
+        if last && !job.options.drain && has_windows {
             tell_who_holds(lanes, &partitions);
         }
         let clock_ms = || job.clock.wall_ms().saturating_sub(job.operator.delay_ms());
@@ -485,6 +490,25 @@ impl<O: Operator> Run<O> {
             open,
         })
     }
+}
+
+/// A key's later rows may be in a new partition, and those before in another, which no partition's
+/// state can tell. Better no table than a wrong one.
+fn check_that_keys_stay(
+    recovered: &Recovered,
+    partitions: &[i32],
+    place: &str,
+) -> Result<(), Error> {
+    let is_new = |partition: &&i32| !recovered.positions.contains_key(partition);
+    let new: Vec<i32> = partitions.iter().filter(is_new).copied().collect();
+    if !recovered.knows_all || new.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Checkpoint(format!(
+        "the topic has new partitions ({new:?}), which {place} does not know: changes of a key may now \
+         come to another partition than those before, and the table would be wrong; copy the topic to \
+         one with as many partitions and read that, or take it as it is with --from-beginning"
+    )))
 }
 
 /// Where partitions begin that nothing was committed of: as the start option says; but one that came

@@ -167,6 +167,10 @@ pub trait Operator: Send {
     /// Names and values, for people, of all that the saved state depends on.
     fn description(&self) -> Vec<(String, String)>;
 
+    /// Whether a key's rows must all be in one partition: then a topic that gets new partitions,
+    /// which moves keys, cannot be followed.
+    fn needs_keys_in_place(&self) -> bool;
+
     /// The columns that it reads, in the schema's order.
     fn columns_read(&self) -> Vec<String>;
 

@@ -316,6 +316,11 @@ impl Operator for Tables {
         lines
     }
 
+    fn needs_keys_in_place(&self) -> bool {
+        // The latest of a key is looked for among the rows of one partition.
+        !self.per_message
+    }
+
     fn columns_read(&self) -> Vec<String> {
         self.query.input_schema().fields().iter().map(|field| field.name().clone()).collect()
     }

@@ -80,6 +80,10 @@ impl Operator for Windows {
         lines
     }
 
+    fn needs_keys_in_place(&self) -> bool {
+        false
+    }
+
     fn columns_read(&self) -> Vec<String> {
         self.query.columns_read()
     }

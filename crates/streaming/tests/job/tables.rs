@@ -2,6 +2,7 @@
 //! plain Rust makes of the log.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::support::{Fault, MemoryAside, MemoryLog, SteppingClock, options, texts};
@@ -202,6 +203,22 @@ fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
 /// The tables, and what became of the records: changed, stale, duplicates, unknown deletions.
 type Outcome = ([BTreeMap<String, String>; 3], [u64; 4]);
 
+fn job(folder: &Path, log: MemoryLog, tables: &Arc<Mutex<MemoryTables>>) -> Job<Tables> {
+    Job {
+        operator: Tables::new(query(), false).unwrap(),
+        options: options(folder),
+        log: Arc::new(log),
+        brokers: "memory".into(),
+        new_decoder: Arc::new(|_| Box::new(TextDecoder::default())),
+        aside: Arc::new(MemoryAside::default()),
+        sinks: vec![Box::new(MemorySink(Arc::clone(tables)))],
+        shared: None,
+        watchers: Vec::new(),
+        clock: Arc::new(SteppingClock::new(0)),
+        shutdown: arus_runtime::shutdown::Shutdown::new(),
+    }
+}
+
 fn run(plan: &Plan) -> Outcome {
     let partitions = log(plan);
     let folder = tempfile::tempdir().unwrap();
@@ -219,23 +236,11 @@ fn run(plan: &Plan) -> Outcome {
             chunk: run.chunk,
             ..MemoryLog::default()
         };
-        let mut options = options(folder.path());
-        options.threads = run.threads;
         tables.lock().unwrap().fault = run.fault;
-        let operator = Tables::new(query(), false).unwrap();
-        let job = Job {
-            operator: operator.with_chain_limits(plan.limits.0, plan.limits.1),
-            options,
-            log: Arc::new(log),
-            brokers: "memory".into(),
-            new_decoder: Arc::new(|_| Box::new(TextDecoder::default())),
-            aside: Arc::new(MemoryAside::default()),
-            sinks: vec![Box::new(MemorySink(Arc::clone(&tables)))],
-            shared: None,
-            watchers: Vec::new(),
-            clock: Arc::new(SteppingClock::new(run.step_ms)),
-            shutdown: arus_runtime::shutdown::Shutdown::new(),
-        };
+        let mut job = job(folder.path(), log, &tables);
+        job.operator = job.operator.with_chain_limits(plan.limits.0, plan.limits.1);
+        job.options.threads = run.threads;
+        job.clock = Arc::new(SteppingClock::new(run.step_ms));
         let outcome = job.run();
         let killed = run.fault.is_some() && tables.lock().unwrap().fault.is_none();
         match outcome {
@@ -298,6 +303,35 @@ fn judge(plan: &Plan) -> Outcome {
         (format!("city {city}"), format!("city {city}|{keys}|{total}"))
     });
     ([rows.iter().map(line).collect(), overall, by_city.collect()], fates)
+}
+
+/// A key whose rows lie in an old partition and in a new one would be in the table twice.
+#[test]
+fn a_topic_that_gets_new_partitions_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables: Arc<Mutex<MemoryTables>> = Arc::default();
+    let event = |key, balance| Event { key, row: Some((0, balance, 1)) };
+    let log_of = |partitions: usize| {
+        let events = vec![event(1, 100), event(2, 200)];
+        let plan = Plan { events, partitions, runs: Vec::new(), limits: (1, 1) };
+        let (partitions, chunk) = (log(&plan), 8192);
+        let visible = partitions.iter().map(Vec::len).collect();
+        MemoryLog { partitions, visible, chunk, ..MemoryLog::default() }
+    };
+    let _ = job(folder.path(), log_of(1), &tables).run().unwrap();
+    let before = tables.lock().unwrap().tables.clone();
+    assert_eq!(before[0].len(), 2);
+    let error = job(folder.path(), log_of(2), &tables).run().unwrap_err().to_string();
+    assert!(
+        error.starts_with("the topic has new partitions ([1]), which the checkpoint in"),
+        "{error}"
+    );
+    assert!(error.ends_with("take it as it is with --from-beginning"), "{error}");
+    assert_eq!(tables.lock().unwrap().tables, before);
+    // Whoever knows that no key has moved goes on so.
+    let mut again = job(folder.path(), log_of(2), &tables);
+    again.options.reset = true;
+    assert_eq!(again.run().unwrap().run.read, 2);
 }
 
 proptest! {
