@@ -8,7 +8,7 @@ use arus_table::{Grouping, TableOptions, TableQuery};
 
 use crate::Error;
 use crate::decode::Decoder;
-use crate::metrics::MetricsWatcher;
+use crate::metrics::{MetricsWatcher, Subject};
 use crate::options::{TableArgs, TableSinkArg};
 use crate::program::{Parts, World, open_source, run_job};
 use crate::progress::{Progress, Watcher};
@@ -85,7 +85,7 @@ pub fn run(args: &TableArgs, program: &TableProgram, world: World) -> Result<Pro
     let source = open_source(&args.kafka, &args.input.topic, &args.run.job)?;
     let outputs = sinks(args, program.tables(args, &query), &world)?;
     let Outputs { sinks, shared, mut watchers, places } = outputs;
-    watchers.push(Box::new(MetricsWatcher));
+    watchers.push(Box::new(MetricsWatcher::new(Subject::Table, shared.is_some())));
     for place in &places {
         tracing::info!(place, "results go here");
     }

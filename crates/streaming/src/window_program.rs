@@ -8,7 +8,7 @@ use arus_window::WindowQuery;
 
 use crate::Error;
 use crate::decode::{Decoder, NewDecoder};
-use crate::metrics::MetricsWatcher;
+use crate::metrics::{MetricsWatcher, Subject};
 use crate::options::{SinkArg, StreamingArgs, TimeUnitArg};
 use crate::program::{Parts, World, open_source, run_job};
 use crate::progress::{Progress, Watcher};
@@ -56,7 +56,7 @@ pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Resul
         mode: args.mode(),
     };
     let Outputs { sinks, shared, mut watchers, places } = sinks(args, &table, partitions, &world)?;
-    watchers.push(Box::new(MetricsWatcher));
+    watchers.push(Box::new(MetricsWatcher::new(Subject::Windows, shared.is_some())));
     for place in &places {
         tracing::info!(place, "results go here");
     }

@@ -22,12 +22,47 @@ pub(crate) fn figure(text: &str, name: &str) -> Option<f64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
+/// An address that is free.
+fn free_address() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    free.expect("a port").to_string()
+}
+
+#[test]
+fn every_figure_of_a_table_is_there_and_right() {
+    const RECORDS: f64 = 20_000.0;
+    let world = World::named("metrics_of_a_table").in_memory().start();
+    let _ = world.bank_producer().run().well();
+    let address = free_address();
+    let mut job = world.bank_consumer().with("--metrics-addr", &address).start();
+    let text = wait_until("all records to be read", LIMIT, || {
+        assert!(job.is_running(), "{}", job.stderr());
+        let read = |text: &String| figure(text, "arus_rows_read_total") == Some(RECORDS);
+        scrape(&address).filter(read)
+    });
+    let of = |name: &str| figure(&text, name).unwrap_or_else(|| panic!("{name}:\n{text}"));
+    let changes = |fate: &str| {
+        let name = format!("arus_changes_total{{fate=\"{fate}\"}}");
+        let value = text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("{name} is missing:\n{text}"))
+    };
+    let fates: [f64; 4] = ["changed", "stale", "duplicates", "unknown_deletes"].map(changes);
+    assert!(fates[..3].iter().all(|&count| count > 100.0), "{fates:?}");
+    assert_eq!(fates.iter().sum::<f64>() + of("arus_rows_rejected_total"), RECORDS);
+    let rows = of("arus_table_rows");
+    assert!((300.0..=500.0).contains(&rows), "{rows}");
+    assert!(of("arus_state_bytes") > 0.0 && of("arus_epoch") > 0.0);
+    for of_windows in ["arus_rows_late", "arus_windows", "arus_open_windows", "arus_open_rows"] {
+        assert!(!text.contains(of_windows), "{of_windows}:\n{text}");
+    }
+    let _ = job.stopped_by(rustix::process::Signal::TERM).well();
+}
+
 #[test]
 fn every_figure_is_there_and_right() {
     let world = World::named("metrics").in_memory().start();
     let _ = world.producer().run().well();
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
-    let address = free.to_string();
+    let address = free_address();
     let mut job = world.streaming().with("--metrics-addr", &address).start();
     let read = |text: &str| figure(text, "arus_rows_read_total") == Some(20_000.0);
     let text = wait_until("all records to be read", LIMIT, || {
