@@ -180,8 +180,17 @@ mod tests {
             (&["--customers=0"], "there must be 1 customer or more"),
             (
                 &["--start-time=1999-12-31T00:00:00Z"],
-                "event times must lie in the years 2000 to 9999, the late ones too: choose another \
-                 --start-time",
+                "event times must lie in the years 2000 to 9999, the first, the last and the late \
+                 ones: choose another --start-time",
+            ),
+            (
+                &["--start-time=9999-12-31T23:59:59Z", "--count=5000"],
+                "event times must lie in the years 2000 to 9999, the first, the last and the late \
+                 ones: choose another --start-time",
+            ),
+            (
+                &["--out-of-order-fraction=0.1", "--max-lateness=30000y"],
+                "--max-lateness is 20 years at the most",
             ),
         ] {
             assert_eq!(parse(flags).unwrap().options().unwrap_err(), expected);

@@ -32,6 +32,11 @@ const CHUNK: u64 = 500;
 /// The shortest and the longest sleep while nothing is due.
 const SLEEP: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(50);
 
+/// The last time that a reader believes: the end of the year 9999, ms since the Unix epoch.
+const LATEST_MS: i64 = 253_402_300_799_999;
+/// Event times may lie so far behind the clock, ms: 20 years.
+const MOST_BACK_MS: i64 = 20 * 366 * 86_400_000;
+
 /// The flags that all producers share.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Load")]
@@ -84,8 +89,8 @@ fn parse_time(text: &str) -> Result<i64, String> {
 }
 
 impl ProducerArgs {
-    /// Whether `--start-time` is in the years that a reader believes, and so is what lies
-    /// `back_ms` before it.
+    /// Whether a reader believes the event times: that of the first record, of the last one of
+    /// `--count`, and what lies `back_ms` before.
     ///
     /// # Errors
     /// A sentence for the user, when it is not.
@@ -94,22 +99,33 @@ impl ProducerArgs {
         back_ms: i64,
         believed_ms: RangeInclusive<i64>,
     ) -> Result<(), String> {
-        let Some(start_ms) = self.start_time else { return Ok(()) };
+        let Some(start_ms) = self.start_time else {
+            return match back_ms > MOST_BACK_MS {
+                true => Err("--max-lateness is 20 years at the most".to_owned()),
+                false => Ok(()),
+            };
+        };
         let earliest_ms = start_ms.saturating_sub(back_ms);
-        if believed_ms.contains(&earliest_ms) && believed_ms.contains(&start_ms) {
+        let last = self.count.map_or(0, |count| count.saturating_sub(1));
+        let latest_ms = self.offset_ms(last).saturating_add(start_ms);
+        if believed_ms.contains(&earliest_ms) && believed_ms.contains(&latest_ms) {
             return Ok(());
         }
-        Err("event times must lie in the years 2000 to 9999, the late ones too: choose another \
-             --start-time"
+        Err("event times must lie in the years 2000 to 9999, the first, the last and the late ones: \
+             choose another --start-time"
             .to_owned())
     }
 
-    /// Event time of record `index`, when the flags and not the clock say it.
+    /// Event time of record `index`, when the flags and not the clock say it. A run without an end
+    /// stays at the last time that a reader believes.
     fn replayed_ms(&self, index: u64) -> Option<i64> {
-        let start_ms = self.start_time?;
+        Some(self.start_time?.saturating_add(self.offset_ms(index)).min(LATEST_MS))
+    }
+
+    fn offset_ms(&self, index: u64) -> i64 {
         let per_second = if self.rate == 0 { 1_000 } else { self.rate };
         let offset_ms = u128::from(index) * 1_000 / u128::from(per_second);
-        Some(start_ms.saturating_add(i64::try_from(offset_ms).unwrap_or(i64::MAX)))
+        i64::try_from(offset_ms).unwrap_or(i64::MAX)
     }
 }
 

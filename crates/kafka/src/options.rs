@@ -1,5 +1,6 @@
 //! Which broker, and how to speak to it: the flags that every program shares.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,12 +12,26 @@ use rdkafka::error::KafkaError;
 
 use crate::{Error, KafkaSecurity};
 
+/// Where a broker on this machine listens.
+const LOCAL: &str = "localhost:9092";
+
+/// An empty variable is as good as none: Docker Compose passes those on that are not set.
+fn brokers(text: &str) -> Result<String, Infallible> {
+    Ok(if text.trim().is_empty() { LOCAL } else { text }.to_owned())
+}
+
 /// The flags.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaArgs {
     /// Kafka's addresses, separated by commas
-    #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:9092", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "KAFKA_BROKERS",
+        default_value = LOCAL,
+        value_name = "HOST:PORT",
+        value_parser = brokers
+    )]
     pub brokers: String,
 
     /// An option for librdkafka, such as linger.ms=50 or socket.timeout.ms=5000; may be given
@@ -240,6 +255,14 @@ mod tests {
     fn parse(args: &[&str]) -> Result<KafkaArgs, clap::Error> {
         let args = ["program"].iter().chain(args);
         Program::try_parse_from(args).map(|program| program.kafka)
+    }
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        for (brokers, expected) in [("", LOCAL), (" ", LOCAL), ("a:1,b:2", "a:1,b:2")] {
+            assert_eq!(parse(&["--brokers", brokers]).unwrap().brokers, expected);
+        }
+        assert_eq!(parse(&[]).unwrap().brokers, LOCAL);
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn tables_of_a_bank_whose_consumers_come_and_go_are_right() {
     world.check_bank_tables(&expected);
     assert!(expected.customers.len() > 300, "{} customers", expected.customers.len());
 
-    // From the beginning, by two at once, the same tables come again.
+    // From the beginning the same tables come again.
     let _ = job(10).with("--trigger", "available-now").switch("--from-beginning").run().well();
     world.check_bank_tables(&expected);
 }

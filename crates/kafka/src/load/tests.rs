@@ -210,6 +210,10 @@ fn replayed_times() {
         assert_eq!(got, Some(start_ms + offset_ms), "{rate} {index}");
     }
     assert_eq!(args(&[]).replayed_ms(7), None);
+    // Nobody believes a time after the last one.
+    let last = args(&["--rate=1", "--start-time=9999-12-31T23:59:58Z"]);
+    assert_eq!(last.replayed_ms(1), Some(LATEST_MS - 999));
+    assert_eq!(last.replayed_ms(2), Some(LATEST_MS));
 }
 
 #[test]
