@@ -231,7 +231,7 @@ fn a_changed_query_is_refused_with_what_changed_and_what_to_do() {
     let error =
         start(folder.path(), &table, Window::Tumbling { size_ms: 20_000 }, |_| ()).unwrap_err();
     let text = error.to_string();
-    for part in ["window = tumbling 10000 ms", "now it is tumbling 20000 ms", "--reset"] {
+    for part in [r#"window = "tumbling 10000 ms""#, r#"now it is "tumbling 20000 ms""#, "--reset"] {
         assert!(text.contains(part), "{text:?} lacks {part:?}");
     }
     // With --reset it starts anew, and the table with it.
