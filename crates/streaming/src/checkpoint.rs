@@ -370,18 +370,27 @@ impl Identity {
     /// # Errors
     /// A sentence that names the first difference and what to do.
     pub fn check(&self, saved: &Identity, place: &str) -> Result<(), Error> {
+        let Some(difference) = self.difference(saved) else { return Ok(()) };
+        Err(Error::Checkpoint(format!(
+            "{place} was made {difference}: its state cannot follow; give the old options, another \
+             --checkpoint and --job, or --reset to forget it and start anew"
+        )))
+    }
+
+    fn difference(&self, saved: &Identity) -> Option<String> {
+        let value = |of: &Identity, name: &str| {
+            of.lines.iter().find(|(line, _)| line == name).map(|(_, value)| value.clone())
+        };
         for (name, now) in &self.lines {
-            let then = saved.lines.iter().find(|(saved, _)| saved == name);
-            let difference = match then {
-                Some((_, then)) if then == now => continue,
-                Some((_, then)) => format!("with {name} = \"{then}\", and now it is \"{now}\""),
-                None => format!("without {name}, and now there is one"),
-            };
-            return Err(Error::Checkpoint(format!(
-                "{place} was made {difference}: its state cannot follow; give the old options, another \
-                 --checkpoint and --job, or --reset to forget it and start anew"
-            )));
+            match value(saved, name) {
+                Some(then) if then == *now => {}
+                Some(then) => {
+                    return Some(format!("with {name} = \"{then}\", and now it is \"{now}\""));
+                }
+                None => return Some(format!("without {name}, and now it is \"{now}\"")),
+            }
         }
-        Ok(())
+        let gone = saved.lines.iter().find(|(name, _)| value(self, name).is_none());
+        gone.map(|(name, then)| format!("with {name} = \"{then}\", and now there is none"))
     }
 }

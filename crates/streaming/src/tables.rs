@@ -310,9 +310,10 @@ impl Operator for Tables {
     type Taken = TableCut;
 
     fn description(&self) -> Vec<(String, String)> {
-        let mut lines = self.query.description();
         let over = if self.per_message { "messages" } else { "the latest row of each key" };
-        lines.push(("aggregates are over".to_owned(), over.to_owned()));
+        // First: where this differs, so do the aggregates, and this tells the reason.
+        let mut lines = vec![("aggregates over".to_owned(), over.to_owned())];
+        lines.extend(self.query.description());
         lines
     }
 
@@ -457,9 +458,11 @@ impl Operator for Tables {
         }];
         for (at, rows) in self.aggregates.last().iter().enumerate() {
             let grouping = groupings.map(|groupings| &groupings[at]);
-            let changed = grouping.is_some_and(|grouping| grouping.changed);
-            let shown = if changed || self.all_groups { rows.num_rows() } else { 0 };
-            let mut change = TableRows::new(rows.slice(0, shown));
+            let mut change = TableRows::new(match grouping {
+                _ if self.all_groups => rows.clone(),
+                Some(grouping) => grouping.changed.clone(),
+                None => rows.slice(0, 0),
+            });
             if let Some(grouping) = grouping {
                 change.deleted = grouping.gone.clone();
             }

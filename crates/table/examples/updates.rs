@@ -104,7 +104,7 @@ fn query() -> Result<TableQuery, Error> {
                 "avg(balance) as avg_balance".into(),
                 "min(balance) as min_balance".into(),
                 "max(balance) as max_balance".into(),
-                "median(balance) as median_balance".into(),
+                "median(cast(balance as double)) as median_balance".into(),
             ],
         },
     )

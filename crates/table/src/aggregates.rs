@@ -23,10 +23,10 @@ const ROWS_OF_A_CHUNK: usize = 8_192;
 pub struct GroupingRows {
     /// All groups ([`TableQuery::output_schema`]), sorted by the group columns, nulls first.
     pub rows: RecordBatch,
+    /// Those of the rows that the last computation had not, or had otherwise; in the same order.
+    pub changed: RecordBatch,
     /// The group columns of groups that the last computation had and this one has not.
     pub gone: RecordBatch,
-    /// Whether anything differs from the last computation.
-    pub changed: bool,
 }
 
 /// The aggregates of a job over the tables of all its partitions.
@@ -69,7 +69,7 @@ pub struct GroupingRows {
 ///
 /// // After a restart, the first computation is compared with what was saved.
 /// let mut again = Aggregates::restore(query, aggregates.last().to_vec())?;
-/// assert!(!again.compute(&[&one, &other])?.unwrap()[0].changed);
+/// assert_eq!(again.compute(&[&one, &other])?.unwrap()[0].changed.num_rows(), 0);
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Aggregates {
@@ -150,10 +150,11 @@ impl Aggregates {
         let mut computed = Vec::with_capacity(rows.len());
         let groupings = self.query.planned();
         for ((rows, last), grouping) in rows.into_iter().zip(&mut self.last).zip(groupings) {
-            let gone = gone(grouping, last, &rows)?;
-            let changed = rows != *last;
+            let keys_only = last.project(&(0..grouping.columns.len()).collect::<Vec<_>>())?;
+            let gone = missing(&keys_only, &rows)?;
+            let changed = missing(&rows, last)?;
             *last = rows.clone();
-            computed.push(GroupingRows { rows, gone, changed });
+            computed.push(GroupingRows { rows, changed, gone });
         }
         Ok(computed)
     }
@@ -213,26 +214,17 @@ pub(crate) fn finish(
     Ok(RecordBatch::try_new(Arc::clone(&grouping.output_schema), columns)?)
 }
 
-/// The group columns of the rows in `last` whose group `now` has not.
-fn gone(
-    grouping: &PlannedGrouping,
-    last: &RecordBatch,
-    now: &RecordBatch,
-) -> Result<RecordBatch, Error> {
-    let width = grouping.columns.len();
-    if width == 0 || last.num_rows() == 0 {
-        return Ok(RecordBatch::new_empty(Arc::clone(&grouping.key_schema)));
+/// The rows of `of` that `among` has not; compared by the columns of `of`, with which those of
+/// `among` begin.
+fn missing(of: &RecordBatch, among: &RecordBatch) -> Result<RecordBatch, Error> {
+    if of.num_columns() == 0 || of.num_rows() == 0 {
+        return Ok(of.slice(0, 0));
     }
-    let fields = grouping.key_schema.fields().iter();
-    let fields = fields.map(|field| SortField::new(field.data_type().clone())).collect();
-    let converter = RowConverter::new(fields)?;
-    let (before, after) = (
-        converter.convert_columns(&last.columns()[..width])?,
-        converter.convert_columns(&now.columns()[..width])?,
-    );
-    let after: HashSet<_> = after.iter().collect();
-    let gone: Vec<bool> = before.iter().map(|row| !after.contains(&row)).collect();
-    let keys = last.project(&(0..width).collect::<Vec<_>>())?;
-    let keys = RecordBatch::try_new(Arc::clone(&grouping.key_schema), keys.columns().to_vec())?;
-    Ok(filter_record_batch(&keys, &gone.into())?)
+    let fields = of.columns().iter().map(|column| SortField::new(column.data_type().clone()));
+    let converter = RowConverter::new(fields.collect())?;
+    let known = converter.convert_columns(&among.columns()[..of.num_columns()])?;
+    let known: HashSet<_> = known.iter().collect();
+    let rows = converter.convert_columns(of.columns())?;
+    let missing: Vec<bool> = rows.iter().map(|row| !known.contains(&row)).collect();
+    Ok(filter_record_batch(of, &missing.into())?)
 }

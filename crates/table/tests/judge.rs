@@ -443,14 +443,16 @@ impl Job {
             let expected_of_messages = add_up(judge.messages.iter(), by, false);
             assert_eq!(output(&of_messages[at].rows), expected_of_messages, "messages by {by:?}");
 
-            // A sink that is told of rows and of groups that are gone has the same.
+            // A sink that is told of changed rows, and no others, and of groups that are gone has the
+            // same.
             let Some(computed) = &computed else { continue };
             let sink = &mut self.sink_of_groups[at];
             for key in output(&computed[at].gone) {
                 assert!(sink.remove(&key).is_some(), "{key:?} was never there");
             }
-            for row in output(&computed[at].rows) {
-                sink.insert(row[..by.len()].to_vec(), row);
+            for row in output(&computed[at].changed) {
+                let before = sink.insert(row[..by.len()].to_vec(), row.clone());
+                assert_ne!(before.as_ref(), Some(&row), "by {by:?}: it had not changed");
             }
             assert_eq!(sink.values().cloned().collect::<Vec<_>>(), expected, "the sink by {by:?}");
         }
