@@ -4,19 +4,20 @@
 //! A [`Board`] is one screen with two handles, as a [`super::dashboard::Dashboard`] is: the sink
 //! is given the changed rows, the watcher is told the progress and draws.
 
+mod table;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arrow::array::RecordBatch;
 use ratatui::Frame;
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
+use self::table::{Cell, TableView};
 use super::live::head::{self, Keeps};
 use super::live::pulse::Pulse;
 use super::live::screen::Screen;
-use super::live::text::rule;
-use super::live::text::{self, BOLD, DIM, fit, inner, text_width};
+use super::live::text::{self, inner};
 use super::{EpochOutput, Guarantee, OutputTable, Sink, cells};
 use crate::Error;
 use crate::progress::{Progress, Watcher};
@@ -50,8 +51,8 @@ struct Inner {
 struct State {
     options: BoardOptions,
     pulse: Pulse,
-    /// Of each shown table its rows as text, by their keys.
-    rows: Vec<BTreeMap<Vec<String>, Vec<String>>>,
+    /// Of each shown table its rows, by their keys.
+    rows: Vec<BTreeMap<Vec<String>, Vec<Cell>>>,
 }
 
 impl Board {
@@ -94,7 +95,7 @@ impl Inner {
 impl State {
     fn new(options: BoardOptions) -> Self {
         let pulse = Pulse::new(options.job.clone());
-        let rows = vec![BTreeMap::new(); options.tables.len()];
+        let rows = options.tables.iter().map(|_| BTreeMap::new()).collect();
         Self { options, pulse, rows }
     }
 
@@ -106,9 +107,9 @@ impl State {
                 rows.remove(&key);
             }
             for (row, key) in keys(&change.rows, &table.key).into_iter().enumerate() {
-                let texts = change.rows.columns().iter().map(|column| cells::text(column, row));
                 if rows.len() < MOST_ROWS || rows.contains_key(&key) {
-                    rows.insert(key, texts.collect());
+                    let columns = change.rows.columns().iter();
+                    rows.insert(key, columns.map(|column| Cell::new(column, row)).collect());
                 }
             }
         }
@@ -139,56 +140,16 @@ fn draw(frame: &mut Frame<'_>, state: &State) {
     );
     let mut left = usize::from(area.height).saturating_sub(head.len() + foot.len());
     let mut lines = head;
-    for (at, rows) in state.rows.iter().enumerate() {
-        // Small tables first: what they leave is for the last one.
-        let later: usize = state.rows[at + 1..].iter().map(|rows| rows.len().min(6) + 2).sum();
-        let shown = table(&state.options.tables[at].1, rows, width, left.saturating_sub(later));
+    let tables = state.options.tables.iter().map(|(_, table)| table).zip(&state.rows);
+    let views: Vec<_> = tables.map(|(table, rows)| TableView { table, rows, width }).collect();
+    for (at, view) in views.iter().enumerate() {
+        // What the tables before leave is for the last one.
+        let later: usize = views[at + 1..].iter().map(TableView::wanted).sum();
+        let shown = view.lines(left.saturating_sub(later));
         left = left.saturating_sub(shown.len());
         lines.extend(shown);
     }
     text::draw(frame, lines.into_iter(), foot);
-}
-
-/// A rule with the table's name, the columns' names, and as many rows as fit in `most` lines.
-fn table(
-    table: &OutputTable,
-    rows: &BTreeMap<Vec<String>, Vec<String>>,
-    width: usize,
-    most: usize,
-) -> Vec<Line<'static>> {
-    if most < 3 {
-        return Vec::new();
-    }
-    let shown: Vec<&Vec<String>> = rows.values().take(most - 2).collect();
-    let hidden = rows.len() - shown.len();
-    let remark = if hidden > 0 { format!("{hidden} more") } else { String::new() };
-    let mut lines = vec![rule(&table.name, &remark, width)];
-    let names: Vec<String> =
-        table.schema.fields().iter().map(|field| field.name().clone()).collect();
-    let widest = |at: usize| {
-        let cells = shown.iter().map(|row| text_width(&row[at]));
-        cells.max().unwrap_or(0).max(text_width(&names[at])).min(32)
-    };
-    let line = |texts: &[String], style: Style| {
-        let mut left = width;
-        let mut spans = Vec::new();
-        for (at, field) in table.schema.fields().iter().enumerate() {
-            let room = widest(at) + 2;
-            if room > left {
-                break;
-            }
-            left -= room;
-            let to_the_right = cells::is_number(field.data_type());
-            let is_key = table.key.contains(field.name());
-            let style = if is_key { style.patch(BOLD) } else { style };
-            spans.push(Span::styled(fit(&texts[at], room - 2, to_the_right), style));
-            spans.push(Span::raw("  "));
-        }
-        Line::from(spans)
-    };
-    lines.push(line(&names, DIM));
-    lines.extend(shown.iter().map(|row| line(row, Style::new())));
-    lines
 }
 
 struct BoardSink(Board);
@@ -285,6 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_is_rounded_or_told() {
+        let mut state = state();
+        let rows = purchases(&[(0, "Bed", 12, 6_123_456), (0, "Sofa", 7, 9)]);
+        epoch(&mut state, &rows, &purchases(&[]));
+        let wide = screen(&state, 90, 12);
+        assert!(wide.contains("total_price") && wide.contains("6,123,456"), "{wide}");
+        assert!(!wide.contains("rounded") && !wide.contains("column"), "{wide}");
+        let narrow = screen(&state, 82, 12);
+        assert!(narrow.contains("  total ") && narrow.contains("  price "), "{narrow}");
+        assert!(narrow.contains("6.12M") && narrow.contains(" rounded ──"), "{narrow}");
+        let tiny = screen(&state, 62, 12);
+        assert!(tiny.contains(" rounded · 3 more columns ──"), "{tiny}");
+    }
+
+    #[test]
     fn every_size_is_drawn_without_a_panic() {
         let mut state = state();
         let many: Vec<(i64, &str, i64, i64)> = (0..50).map(|at| (at, "Bed", at, at)).collect();
@@ -294,6 +270,6 @@ mod tests {
                 drawn(&state, width, height);
             }
         }
-        assert!(screen(&state, 80, 24).contains(" more "), "{}", screen(&state, 80, 24));
+        assert!(screen(&state, 80, 24).contains(" more rows "), "{}", screen(&state, 80, 24));
     }
 }

@@ -103,6 +103,41 @@ pub(super) fn text(column: &ArrayRef, row: usize) -> String {
     plain.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
 
+/// One value in few cells: numbers from 100,000 on in three digits, as `123K`, `1.23M`, `12.3B`;
+/// smaller ones without decimals. Others as [`text`] has them.
+pub(super) fn short_text(column: &ArrayRef, row: usize) -> String {
+    if column.is_null(row) || !is_number(column.data_type()) {
+        return text(column, row);
+    }
+    match cast(&column.slice(row, 1), &DataType::Float64) {
+        Ok(wide) => rounded(wide.as_primitive::<Float64Type>().value(0)),
+        Err(_) => text(column, row),
+    }
+}
+
+fn rounded(value: f64) -> String {
+    const UNITS: [(f64, &str); 4] = [(1e3, "K"), (1e6, "M"), (1e9, "B"), (1e12, "T")];
+    let size = value.abs();
+    if !(1.0..1e15).contains(&size) {
+        return if value == 0.0 { "0".to_owned() } else { decimal(value) };
+    }
+    let sign = if value < 0.0 { "-" } else { "" };
+    if size < 99_999.5 {
+        let whole = format!("{size:.0}");
+        return format!("{sign}{}", whole.parse().map_or(whole, group_digits));
+    }
+    // The unit in which the number, once rounded, has one to three digits before its point.
+    let unit = UNITS.iter().rev().find(|(unit, _)| size >= unit * 0.999_5);
+    let (unit, name) = unit.copied().unwrap_or(UNITS[0]);
+    let scaled = size / unit;
+    let decimals = match scaled {
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
+    };
+    format!("{sign}{scaled:.decimals$}{name}")
+}
+
 fn signed(value: i64) -> String {
     let sign = if value < 0 { "-" } else { "" };
     format!("{sign}{}", group_digits(value.unsigned_abs()))
@@ -142,6 +177,31 @@ mod tests {
         ];
         for (column, expected) in cases {
             assert_eq!(text(&column, 0), expected);
+        }
+    }
+
+    #[test]
+    fn short_values() {
+        let cases: [(ArrayRef, &str); 16] = [
+            (Arc::new(Int32Array::from(vec![0])), "0"),
+            (Arc::new(Int32Array::from(vec![-99_999])), "-99,999"),
+            (Arc::new(Float64Array::from(vec![12_345.67])), "12,346"),
+            (Arc::new(Float64Array::from(vec![99_999.6])), "100K"),
+            (Arc::new(Int32Array::from(vec![123_456])), "123K"),
+            (Arc::new(Int32Array::from(vec![999_499])), "999K"),
+            (Arc::new(Int32Array::from(vec![999_500])), "1.00M"),
+            (Arc::new(Int32Array::from(vec![-1_234_567])), "-1.23M"),
+            (Arc::new(Int32Array::from(vec![9_995_000])), "10.0M"),
+            (Arc::new(Float64Array::from(vec![12_345_678_901.5])), "12.3B"),
+            (Arc::new(Float64Array::from(vec![7.2e13])), "72.0T"),
+            (Arc::new(UInt64Array::from(vec![u64::MAX])), "1.8446744073709552e19"),
+            (Arc::new(Float64Array::from(vec![0.25])), "0.25"),
+            (Arc::new(Float64Array::from(vec![f64::NAN])), "NaN"),
+            (Arc::new(StringArray::from(vec!["123456"])), "123456"),
+            (Arc::new(Int32Array::from(vec![None])), "–"),
+        ];
+        for (column, expected) in cases {
+            assert_eq!(short_text(&column, 0), expected);
         }
     }
 

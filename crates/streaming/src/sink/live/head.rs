@@ -31,7 +31,7 @@ pub(in crate::sink) fn lines(pulse: &Pulse, keeps: Keeps, width: usize) -> Vec<L
     let mut lines = vec![
         title(pulse, word, colour, &remark, width),
         speed(pulse, progress, width),
-        totals("this run", progress.run, width),
+        totals("this run", &fates(progress, keeps), width),
         match keeps {
             Keeps::Windows => watermark(progress, width),
             Keeps::Rows => kept(progress),
@@ -102,28 +102,48 @@ fn speed(pulse: &Pulse, progress: &Progress, width: usize) -> Line<'static> {
     ])
 }
 
-/// `read 1,234 = counted 1,200 + late 30 + rejected 4`
-fn totals(remark: &'static str, totals: Totals, width: usize) -> Line<'static> {
+/// What became of the records of this run: the first count is of all, the others add up to it.
+fn fates(progress: &Progress, keeps: Keeps) -> Vec<(String, u64, Style)> {
     let attention = |count: u64, colour| if count > 0 { Style::new().fg(colour) } else { DIM };
-    let parts = [
-        ("read ", totals.read, BOLD),
-        (" = counted ", totals.counted, Style::new().fg(Color::Green)),
-        (" + late ", totals.late, attention(totals.late, Color::Yellow)),
-        (" + rejected ", totals.rejected, attention(totals.rejected, Color::Red)),
-    ];
-    let mut spans = Vec::new();
-    for (label, count, style) in parts {
-        spans.push(Span::styled(label, DIM));
-        spans.push(Span::styled(group_digits(count), style));
+    let Totals { read, counted, late, rejected } = progress.run;
+    let good = Style::new().fg(Color::Green);
+    let mut fates = vec![("read".to_owned(), read, BOLD)];
+    match keeps {
+        Keeps::Windows => {
+            fates.push(("counted".to_owned(), counted, good));
+            fates.push(("late".to_owned(), late, attention(late, Color::Yellow)));
+        }
+        Keeps::Rows => fates.extend(progress.tallies.iter().map(|(name, &count)| {
+            let style = if *name == "changed" { good } else { attention(count, Color::Yellow) };
+            (name.replace('_', " "), count, style)
+        })),
     }
-    let line = Line::from(spans);
-    if line.width() + remark.len() + 3 > width {
-        return line;
+    fates.push(("rejected".to_owned(), rejected, attention(rejected, Color::Red)));
+    fates
+}
+
+/// `read 1,234 = counted 1,200 + late 30 + rejected 4`; where there is no room for all, without
+/// those that are 0.
+fn totals(remark: &'static str, fates: &[(String, u64, Style)], width: usize) -> Line<'static> {
+    let line = |fates: &[&(String, u64, Style)]| {
+        let mut spans = Vec::new();
+        for (at, (name, count, style)) in fates.iter().enumerate() {
+            let sign = ["", " = ", " + "][at.min(2)];
+            spans.push(Span::styled(format!("{sign}{name} "), DIM));
+            spans.push(Span::styled(group_digits(*count), *style));
+        }
+        Line::from(spans)
+    };
+    let mut all = line(&fates.iter().collect::<Vec<_>>());
+    if all.width() > width {
+        let some = fates.iter().enumerate().filter(|(at, fate)| *at == 0 || fate.1 > 0);
+        all = line(&some.map(|(_, fate)| fate).collect::<Vec<_>>());
     }
-    let gap = width - line.width() - remark.len();
-    let mut line = line;
-    line.push_span(Span::styled(format!("{}{remark}", " ".repeat(gap)), DIM));
-    line
+    let used = all.width() + text_width(remark);
+    if used + 3 <= width {
+        all.push_span(Span::styled(format!("{}{remark}", " ".repeat(width - used)), DIM));
+    }
+    all
 }
 
 /// `keeps 2,974 rows · 1.2 MiB`
