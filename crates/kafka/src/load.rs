@@ -73,7 +73,7 @@ pub struct ProducerArgs {
     pub start_time: Option<i64>,
 
     /// Give a record up that the broker has not acknowledged in this time
-    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = duration::parse_positive)]
     pub delivery_timeout: Duration,
 
     /// Write the closing figures to this file, as JSON
@@ -217,7 +217,7 @@ impl Load<'_> {
             match admin::topic_setting(self.kafka, topic, name) {
                 Ok(Some(found)) if found == *asked => {}
                 Ok(found) => {
-                    let found = found.unwrap_or_default();
+                    let found = found.as_deref().unwrap_or("not set");
                     tracing::warn!(topic, name, asked, found, "the topic keeps its settings");
                 }
                 // Nothing to fail for: some brokers tell such things to administrators only.

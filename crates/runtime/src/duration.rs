@@ -27,6 +27,25 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// As [`parse`], for what cannot be no time at all.
+///
+/// ```
+/// use arus_runtime::duration::parse_positive;
+///
+/// assert!(parse_positive("1ms").is_ok());
+/// assert!(parse_positive("0s").unwrap_err().contains("1ms or more"));
+/// ```
+///
+/// # Errors
+/// Those of [`parse`]; a sentence, when it is shorter than a millisecond.
+pub fn parse_positive(text: &str) -> Result<Duration, String> {
+    let duration = parse(text)?;
+    if duration < Duration::from_millis(1) {
+        return Err(format!("{} is too short: write 1ms or more", text.trim()));
+    }
+    Ok(duration)
+}
+
 /// Writes a duration so that [`parse`] reads it back: `1h30m`, `250ms`, `0s`.
 ///
 /// ```
