@@ -1,6 +1,6 @@
 //! Whether what a job left in a world is what the judge says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arus_kafka::inspect::FullRecord;
 
@@ -23,10 +23,8 @@ impl World {
     pub fn check_aside(&self, question: &Question) -> Verdict {
         let records = self.records();
         let verdict = judge::expected(&records, question);
-        let kept: BTreeMap<Place, &FullRecord> =
-            records.iter().map(|record| ((record.partition, record.offset), record)).collect();
-        let late = self.set_aside(".late", &kept);
-        assert_same_places("the late topic", &late, &verdict.late);
+        let late = self.set_aside(".late", &records);
+        assert_same_places("the late topic", late.keys(), verdict.late.keys());
         for (place, expected) in &verdict.late {
             for record in &late[place] {
                 let header = |name| text(record, name);
@@ -38,8 +36,8 @@ impl World {
                 assert_eq!(found, *expected, "{place:?}");
             }
         }
-        let rejected = self.set_aside(".rejected", &kept);
-        assert_same_places("the rejected topic", &rejected, &verdict.rejected);
+        let rejected = self.set_aside(".rejected", &records);
+        assert_same_places("the rejected topic", rejected.keys(), verdict.rejected.keys());
         for (place, reason) in &verdict.rejected {
             for record in &rejected[place] {
                 let told = text(record, "arus.reason");
@@ -49,13 +47,21 @@ impl World {
         verdict
     }
 
-    /// The records of a topic beside the purchases, by the place that they came from. Each must be
-    /// what it was there.
-    fn set_aside(
-        &self,
-        suffix: &str,
-        kept: &BTreeMap<Place, &FullRecord>,
-    ) -> BTreeMap<Place, Vec<FullRecord>> {
+    /// The rejected topic of the bank's consumer must hold what the ledger calls unreadable.
+    #[track_caller]
+    pub(crate) fn check_bank_rejects(&self, records: &[FullRecord], unreadable: &BTreeSet<Place>) {
+        let rejected = self.set_aside(".rejected", records);
+        assert_same_places("the rejected topic", rejected.keys(), unreadable.iter());
+        for record in rejected.values().flatten() {
+            assert!(!text(record, "arus.reason").is_empty(), "{record:?}");
+        }
+    }
+
+    /// The records of a topic beside the job's, by the place that they came from. Each must be what
+    /// it was there. After a kill a record may be there twice.
+    fn set_aside(&self, suffix: &str, records: &[FullRecord]) -> BTreeMap<Place, Vec<FullRecord>> {
+        let kept: BTreeMap<Place, &FullRecord> =
+            records.iter().map(|record| ((record.partition, record.offset), record)).collect();
         let mut found: BTreeMap<Place, Vec<FullRecord>> = BTreeMap::new();
         for record in self.records_of(suffix) {
             assert_eq!(text(&record, "arus.topic"), self.topic());
@@ -75,9 +81,14 @@ impl World {
 
 /// The topic must hold the records of these places and no others.
 #[track_caller]
-fn assert_same_places<A, B>(what: &str, found: &BTreeMap<Place, A>, expected: &BTreeMap<Place, B>) {
-    let missing: Vec<_> = expected.keys().filter(|place| !found.contains_key(place)).collect();
-    let others: Vec<_> = found.keys().filter(|place| !expected.contains_key(place)).collect();
+fn assert_same_places<'a>(
+    what: &str,
+    found: impl Iterator<Item = &'a Place>,
+    expected: impl Iterator<Item = &'a Place>,
+) {
+    let (found, expected): (BTreeSet<_>, BTreeSet<_>) = (found.collect(), expected.collect());
+    let missing: Vec<_> = expected.difference(&found).collect();
+    let others: Vec<_> = found.difference(&expected).collect();
     assert!(
         missing.is_empty() && others.is_empty(),
         "{what}: {} places, expected {}; missing {missing:?}, not expected {others:?}",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arus_runtime::clock::{Clock, SystemClock};
 use arus_tests::process::{Program, Running};
-use arus_tests::{Draw, LIMIT, World, bank, wait_until};
+use arus_tests::{Draw, LIMIT, World, wait_until};
 use rustix::process::Signal;
 
 /// How long a process that was killed is missed by nobody. The shortest that Kafka allows by
@@ -145,8 +145,7 @@ fn tables_of_a_bank_whose_consumers_come_and_go_are_right() {
         let _ = member.stopped_by(Signal::TERM).well();
     }
     let _ = job(9).with("--trigger", "available-now").run().well();
-    let expected = bank::ledger(&world.records());
-    world.check_bank_tables(&expected);
+    let expected = world.check_bank();
     assert!(expected.customers.len() > 300, "{} customers", expected.customers.len());
 
     // From the beginning the same tables come again.
