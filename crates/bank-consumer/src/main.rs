@@ -84,14 +84,15 @@ fn start(args: &Args) -> anyhow::Result<()> {
         ),
         new_decoder: decoder::new,
     };
-    report(&run(&args.table, &program, world)?)
+    report(&run(&args.table, &program, world)?, args.table.run.shared)
 }
 
 /// The closing line.
-fn report(progress: &Progress) -> anyhow::Result<()> {
+fn report(progress: &Progress, shared: bool) -> anyhow::Result<()> {
+    let whose = if shared { " in this process's partitions" } else { "" };
     let tally = |name: &str| group_digits(progress.tallies.get(name).copied().unwrap_or(0));
     output::line(format_args!(
-        "read {} = changed {} + stale {} + duplicates {} + unknown closures {} + rejected {} · {} customers · epoch {}",
+        "read {} = changed {} + stale {} + duplicates {} + unknown closures {} + rejected {} · {} customers{whose} · epoch {}",
         group_digits(progress.run.read),
         tally("changed"),
         tally("stale"),
