@@ -143,8 +143,8 @@ fn draw(frame: &mut Frame<'_>, state: &State) {
     let tables = state.options.tables.iter().map(|(_, table)| table).zip(&state.rows);
     let views: Vec<_> = tables.map(|(table, rows)| TableView { table, rows, width }).collect();
     for (at, view) in views.iter().enumerate() {
-        // What the tables before leave is for the last one.
-        let later: usize = views[at + 1..].iter().map(TableView::wanted).sum();
+        // Each leaves room for a row of those that follow.
+        let later: usize = views[at + 1..].iter().map(TableView::least).sum();
         let shown = view.lines(left.saturating_sub(later));
         left = left.saturating_sub(shown.len());
         lines.extend(shown);
@@ -258,6 +258,22 @@ mod tests {
         assert!(narrow.contains("6.12M") && narrow.contains(" rounded ──"), "{narrow}");
         let tiny = screen(&state, 62, 12);
         assert!(tiny.contains(" rounded · 3 more columns ──"), "{tiny}");
+    }
+
+    #[test]
+    fn a_large_table_leaves_room_for_the_next() {
+        let mut state = state();
+        let large = (0..50).map(|at| (at, "Bed", at, at)).collect::<Vec<_>>();
+        state
+            .options
+            .tables
+            .push((0, OutputTable { name: "small".into(), ..table(OutputMode::Update) }));
+        state.rows.push(BTreeMap::new());
+        epoch(&mut state, &purchases(&large), &purchases(&[]));
+        for height in [12, 24, 40] {
+            let seen = screen(&state, 100, height);
+            assert!(seen.contains("purchase_windows") && seen.contains("Hidden"), "{seen}");
+        }
     }
 
     #[test]

@@ -57,9 +57,9 @@ struct Column {
 }
 
 impl TableView<'_> {
-    /// Lines that show all rows of a small table, and the first ones of a large one.
-    pub(super) fn wanted(&self) -> usize {
-        self.layout().head_lines() + 1 + self.rows.len().min(6)
+    /// The lines that show one row.
+    pub(super) fn least(&self) -> usize {
+        self.layout().head_lines() + 2
     }
 
     /// A rule with the table's name, the columns' names, and as many rows as fit in `most` lines;

@@ -28,15 +28,12 @@ pub(in crate::sink) fn lines(pulse: &Pulse, keeps: Keeps, width: usize) -> Vec<L
     let (word, colour) = condition(pulse, progress);
     let uptime = period(i64::try_from(progress.uptime.as_secs()).unwrap_or(i64::MAX));
     let remark = format!(" · epoch {} · up {uptime}", group_digits(progress.epoch));
-    let mut lines = vec![
-        title(pulse, word, colour, &remark, width),
-        speed(pulse, progress, width),
-        totals("this run", &fates(progress, keeps), width),
-        match keeps {
-            Keeps::Windows => watermark(progress, width),
-            Keeps::Rows => kept(progress),
-        },
-    ];
+    let mut lines = vec![title(pulse, word, colour, &remark, width), speed(pulse, progress, width)];
+    lines.extend(totals("this run", &fates(progress, keeps), width));
+    lines.push(match keeps {
+        Keeps::Windows => watermark(progress, width),
+        Keeps::Rows => kept(progress),
+    });
     lines.extend(lag(progress, width));
     lines
 }
@@ -122,28 +119,30 @@ fn fates(progress: &Progress, keeps: Keeps) -> Vec<(String, u64, Style)> {
     fates
 }
 
-/// `read 1,234 = counted 1,200 + late 30 + rejected 4`; where there is no room for all, without
-/// those that are 0.
-fn totals(remark: &'static str, fates: &[(String, u64, Style)], width: usize) -> Line<'static> {
-    let line = |fates: &[&(String, u64, Style)]| {
-        let mut spans = Vec::new();
-        for (at, (name, count, style)) in fates.iter().enumerate() {
-            let sign = ["", " = ", " + "][at.min(2)];
-            spans.push(Span::styled(format!("{sign}{name} "), DIM));
-            spans.push(Span::styled(group_digits(*count), *style));
+/// `read 1,234 = counted 1,200 + late 30 + rejected 4`, in as many lines as it takes.
+fn totals(
+    remark: &'static str,
+    fates: &[(String, u64, Style)],
+    width: usize,
+) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::default()];
+    for (at, (name, count, style)) in fates.iter().enumerate() {
+        let sign = ["", " = ", " + "][at.min(2)];
+        let label = Span::styled(format!("{sign}{name} "), DIM);
+        let count = Span::styled(group_digits(*count), *style);
+        let line = lines.last_mut().expect("there is always one");
+        if line.width() + label.width() + count.width() <= width {
+            line.extend([label, count]);
+        } else {
+            lines.push(Line::from(vec![label, count]));
         }
-        Line::from(spans)
-    };
-    let mut all = line(&fates.iter().collect::<Vec<_>>());
-    if all.width() > width {
-        let some = fates.iter().enumerate().filter(|(at, fate)| *at == 0 || fate.1 > 0);
-        all = line(&some.map(|(_, fate)| fate).collect::<Vec<_>>());
     }
-    let used = all.width() + text_width(remark);
+    let line = lines.last_mut().expect("there is always one");
+    let used = line.width() + text_width(remark);
     if used + 3 <= width {
-        all.push_span(Span::styled(format!("{}{remark}", " ".repeat(width - used)), DIM));
+        line.push_span(Span::styled(format!("{}{remark}", " ".repeat(width - used)), DIM));
     }
-    all
+    lines
 }
 
 /// `keeps 2,974 rows · 1.2 MiB`
