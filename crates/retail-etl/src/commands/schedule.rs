@@ -36,6 +36,11 @@ pub struct ScheduleCommand {
     #[arg(long, value_name = "none|last|all", default_value_t, help_heading = "Schedule")]
     pub catchup: Catchup,
 
+    /// Make a run when the program starts, too, whatever the time is: so the first tables need not
+    /// wait for the first time. While the input is the same, it does nothing.
+    #[arg(long, help_heading = "Schedule")]
+    pub now: bool,
+
     /// How a run is made.
     #[command(flatten)]
     pub job: JobArgs,
@@ -102,6 +107,9 @@ async fn keep(
     tracing::info!(job = %command.job.job, cron = %timetable, catchup = %command.catchup, "schedule started");
     let mut scheduler = Scheduler::new(timetable, command.catchup, last, surroundings.now());
     at_work();
+    if command.now {
+        make(command, options, surroundings, None).await;
+    }
     let mut told = None;
     while !surroundings.shutdown.is_requested() {
         let now = surroundings.now();
@@ -122,7 +130,7 @@ async fn keep(
                 tracing::warn!(count, %first, %last, catchup = %command.catchup, "missed times are not made up");
             }
             Step::Start { scheduled_for } => {
-                make(command, options, surroundings, scheduled_for).await
+                make(command, options, surroundings, Some(scheduled_for)).await;
             }
         }
     }
@@ -157,20 +165,20 @@ fn until_then(now: DateTime<Utc>, until: DateTime<Utc>) -> Duration {
     (until - now).to_std().unwrap_or_default().min(LOOK_AGAIN)
 }
 
-/// Makes the run of one time. What goes wrong is told in the log and the history.
+/// Makes the run of one time, or one that is for none. What goes wrong is told in the log and the history.
 async fn make(
     command: &ScheduleCommand,
     options: &RunOptions,
     surroundings: &Surroundings,
-    scheduled_for: DateTime<Utc>,
+    scheduled_for: Option<DateTime<Utc>>,
 ) {
     let occasion = Occasion {
-        kind: RunKind::Scheduled,
-        scheduled_for: Some(scheduled_for),
+        kind: if scheduled_for.is_some() { RunKind::Scheduled } else { RunKind::Manual },
+        scheduled_for,
         zone: command.times.tz,
         waits_for_lock: true,
     };
-    let at = scheduled_for.with_timezone(&command.times.tz);
+    let at = scheduled_for.unwrap_or_else(|| surroundings.now()).with_timezone(&command.times.tz);
     match execution::execute(surroundings, options, &command.job, &occasion).await {
         Ok(ended) if ended.outcome.is_none() && ended.error.is_none() => {
             tracing::info!(run = %ended.run_id, state = %ended.state, %at, "run was made already");

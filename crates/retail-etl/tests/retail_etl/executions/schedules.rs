@@ -49,6 +49,26 @@ fn time_after_time() {
     }
 }
 
+/// The first tables are there long before the first time; later starts find nothing new.
+#[test]
+fn now_and_then_on_time() {
+    let place = Place::new();
+    let sample = sample().display().to_string();
+    for state in ["success", "skipped"] {
+        let flags = [&sample, "--cron", "@yearly", "--now"];
+        let mut running = Running::start(place.command("schedule", &flags));
+        running.until_it_says("next run");
+        running.signal("-TERM");
+        let (code, said) = running.end();
+        assert_eq!(code, Some(0), "{said}");
+        let runs = place.history();
+        let run = runs.last().unwrap();
+        assert_eq!((text(run, "kind"), text(run, "state")), ("manual", state), "{runs:#?}");
+        assert!(run["scheduled_for"].is_null(), "{run:#}");
+    }
+    assert_eq!(place.history().len(), 2);
+}
+
 /// The last scheduled run was for the beginning of 2026.
 fn ran_long_ago(place: &Place) {
     place.run(&sample(), &[]);
