@@ -97,6 +97,10 @@ test-airflow: build ## Run the DAG in a real Airflow from PyPI (some minutes the
 check-compose: ## Read docker-compose.yml and the Dockerfile with Docker's own parsers (needs Go)
 	@scripts/check-compose.sh
 
+.PHONY: test-compose
+test-compose: ## Bring docker-compose.yml up, kill its containers and check the tables (needs Docker)
+	@scripts/test-compose.sh $(ARGS)
+
 .PHONY: lint
 lint: ## Check format and lints
 	@$(CARGO) fmt --all --check
