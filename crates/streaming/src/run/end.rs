@@ -1,0 +1,96 @@
+//! When a run is over: all is read that it is for, it was asked to stop, or it has waited for too long.
+
+use super::Run;
+use crate::Error;
+use crate::job::Job;
+use crate::operator::Operator;
+use crate::options::millis;
+
+/// How long a job that reads up to an end waits for the next record that the broker has but does not
+/// deliver.
+const DRAIN_TIMEOUT_MS: i64 = 30_000;
+
+impl<O: Operator> Run<O> {
+    /// A shutdown was asked for: from now on only what is there already is read (with drain), or
+    /// nothing more.
+    pub(crate) fn stop(&mut self, job: &Job<O>) -> Result<(), Error> {
+        let now_ms = self.shared.monotonic_ms();
+        self.stopping_since_ms = Some(now_ms);
+        self.drained = (0, now_ms);
+        for (&partition, lane) in self.lanes.iter() {
+            let end = if job.options.drain { job.log.bounds(partition)?.high } else { i64::MIN };
+            let mut lane = lane.lock().unwrap();
+            lane.stop_at = Some(end.min(lane.stop_at.unwrap_or(i64::MAX)).max(lane.next_offset));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping_since_ms.is_some()
+    }
+
+    /// Whether everything that this run is for has been read.
+    ///
+    /// # Errors
+    /// When nothing more comes although the broker has more: its windows must not be closed then.
+    pub(crate) fn is_done(&mut self, job: &Job<O>) -> Result<bool, Error> {
+        let (mut read, mut done) = (0, true);
+        for lane in self.lanes.values() {
+            let lane = lane.lock().unwrap();
+            read += lane.totals.read;
+            done &= lane.is_done();
+        }
+        if done && (self.stopping_since_ms.is_none() || self.met_these_ends(job)?) {
+            return Ok(true);
+        }
+        let now_ms = self.shared.monotonic_ms();
+        if read > self.drained.0 {
+            self.drained = (read, now_ms);
+        }
+        let patience_ms = match self.stopping() {
+            true => DRAIN_TIMEOUT_MS,
+            false => DRAIN_TIMEOUT_MS.max(millis(job.options.broker_timeout)),
+        };
+        match now_ms - self.drained.1 > patience_ms {
+            true => Err(Error::DrainStalled { waited_s: patience_ms as u64 / 1000 }),
+            false => Ok(false),
+        }
+    }
+
+    /// The client met the ends of the partitions; were they those that a shutdown asked for? It may
+    /// have met one before that, or tell late of one that it met before. It does not tell again, if
+    /// what lies between holds no record: so the broker is asked.
+    fn met_these_ends(&self, job: &Job<O>) -> Result<bool, Error> {
+        for (&partition, lane) in self.lanes.iter() {
+            let (from, to) = {
+                let lane = lane.lock().unwrap();
+                (lane.next_offset, lane.stop_at.unwrap_or(lane.next_offset))
+            };
+            if from >= to {
+                continue;
+            }
+            let more = match job.log.has_records(partition, from, to) {
+                Err(error) if error.may_pass() => return Ok(false),
+                more => more?,
+            };
+            let mut lane = lane.lock().unwrap();
+            // It may have come on meanwhile.
+            if more && lane.next_offset < to {
+                lane.at_end_ms = None;
+                return Ok(false);
+            }
+            lane.next_offset = lane.next_offset.max(to);
+        }
+        Ok(true)
+    }
+
+    /// Gives up when the broker has been away for too long.
+    pub(crate) fn check_broker(&self, job: &Job<O>) -> Result<(), Error> {
+        let answered_ms = self.watch.answered_ms().unwrap_or(self.opened_ms);
+        let away_ms = self.shared.monotonic_ms() - answered_ms;
+        if away_ms <= millis(job.options.broker_timeout) {
+            return Ok(());
+        }
+        Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s: (away_ms / 1000) as u64 })
+    }
+}
