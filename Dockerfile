@@ -18,12 +18,12 @@ COPY tests tests
 # and the tests would bring features, and a second TLS library, that these programs do not need.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --locked --release \
+    cargo build --locked --profile image \
         --package purchase-producer --package purchase-streaming \
         --package bank-producer --package bank-consumer --package retail-etl \
     && install -D --target-directory=/programs \
-        target/release/purchase-producer target/release/purchase-streaming \
-        target/release/bank-producer target/release/bank-consumer target/release/retail-etl \
+        target/image/purchase-producer target/image/purchase-streaming \
+        target/image/bank-producer target/image/bank-consumer target/image/retail-etl \
     && install --directory /state
 
 # glibc, the certificates of the web and a user without rights; no shell, no package manager.
