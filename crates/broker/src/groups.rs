@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::group::{Group, Refusal, Wish};
+use crate::records::lock;
 
 /// How often those who wait look at the time.
 const LOOK: Duration = Duration::from_millis(100);
@@ -60,14 +61,18 @@ impl<O> Groups<O> {
 }
 
 impl Shared {
-    /// Works on a group as it stands now, and lets the others look at it.
+    /// Works on a group as it stands now, and lets the others look at it. One without members is as
+    /// good as none, and is not kept.
     fn with<T>(&self, name: &str, work: impl FnOnce(&mut Group, Duration) -> T) -> T {
         let now = self.began.elapsed();
-        let mut groups = self.groups.lock().unwrap();
-        let group = groups.entry(name.to_owned()).or_default();
+        let mut groups = lock(&self.groups);
+        let mut group = groups.remove(name).unwrap_or_default();
         group.tick(now);
-        let result = work(group, now);
+        let result = work(&mut group, now);
         group.tick(now);
+        if !group.is_empty() {
+            groups.insert(name.to_owned(), group);
+        }
         self.changed.notify_waiters();
         result
     }
@@ -78,8 +83,9 @@ impl Shared {
             let changed = self.changed.notified();
             {
                 let now = self.began.elapsed();
-                let mut groups = self.groups.lock().unwrap();
-                let group = groups.entry(group.to_owned()).or_default();
+                let mut groups = lock(&self.groups);
+                let mut none = Group::default();
+                let group = groups.get_mut(group).unwrap_or(&mut none);
                 group.tick(now);
                 if let Some(answer) = look(group) {
                     return answer;
@@ -91,7 +97,7 @@ impl Shared {
     }
 
     fn new_name(&self, client: Option<&str>) -> String {
-        let mut members = self.members.lock().unwrap();
+        let mut members = lock(&self.members);
         *members += 1;
         // Apart from those of an earlier life of the broker, whose members may still ask.
         let life = std::process::id();
@@ -250,10 +256,6 @@ impl<O: Coordinator> Coordinator for Groups<O> {
                 .error_code(code.into())
         };
         let left: Vec<MemberResponse> = member_id.into_iter().chain(named).map(leave).collect();
-        let mut groups = self.shared.groups.lock().unwrap();
-        if groups.get(group_id).is_some_and(Group::is_empty) {
-            groups.remove(group_id);
-        }
         Ok(LeaveGroupResponse::default()
             .throttle_time_ms(Some(0))
             .error_code(ErrorCode::None.into())

@@ -4,6 +4,7 @@
 //! `partition`, in files of Kafka's own format.
 
 mod args;
+mod create_topics;
 mod delete_topics;
 mod fetch;
 mod folder;
@@ -19,6 +20,7 @@ mod router;
 mod sequence;
 mod serve;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -40,6 +42,10 @@ fn main() -> ExitCode {
 fn run(settings: Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.log)
         .with_context(|| format!("--log {} is not a filter such as info", settings.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     serve::until_signal(settings)
 }

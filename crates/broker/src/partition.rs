@@ -28,6 +28,8 @@ pub(crate) enum LogError {
     OldEpoch,
     /// The bytes are not a batch of the only format kept (magic 2) or belong to a transaction.
     Unsupported,
+    /// The batch says that it holds another number of records than it takes offsets.
+    Invalid,
     /// The file could not be read or written.
     Io(io::Error),
 }
@@ -142,6 +144,10 @@ impl PartitionLog {
         if !plain || batch.is_transactional() || batch.is_control() {
             return Err(LogError::Unsupported);
         }
+        // As Kafka has it: else readers would wait for offsets that no record has.
+        if i64::from(batch.record_count) != i64::from(batch.last_offset_delta) + 1 {
+            return Err(LogError::Invalid);
+        }
         batch.base_offset = self.end_offset;
         batch.partition_leader_epoch = 0;
         let header = Header::of(&batch);
@@ -211,9 +217,11 @@ impl PartitionLog {
             let (base_offset, base_timestamp) = (batch.base_offset, batch.base_timestamp);
             let records = Vec::<Record>::try_from(batch).map_err(io::Error::other)?;
             for record in records {
-                let time = base_timestamp + record.timestamp_delta;
+                // Both are the producer's numbers, and may be any.
+                let time = base_timestamp.saturating_add(record.timestamp_delta);
                 if time >= timestamp {
-                    return Ok(Some((base_offset + i64::from(record.offset_delta), time)));
+                    let offset = base_offset.saturating_add(i64::from(record.offset_delta));
+                    return Ok(Some((offset, time)));
                 }
             }
         }

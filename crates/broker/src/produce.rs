@@ -93,6 +93,7 @@ pub(crate) fn code_of(error: &LogError, topic: &Topic, partition: i32) -> ErrorC
         LogError::OutOfOrder => ErrorCode::OutOfOrderSequenceNumber,
         LogError::OldEpoch => ErrorCode::InvalidProducerEpoch,
         LogError::Unsupported => ErrorCode::UnsupportedForMessageFormat,
+        LogError::Invalid => ErrorCode::InvalidRecord,
         LogError::Io(error) => {
             let topic = topic.name.as_str();
             tracing::error!(topic, partition, %error, "the log cannot be read or written");

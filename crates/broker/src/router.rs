@@ -8,12 +8,13 @@ use tansu_broker::Error;
 use tansu_broker::coordinator::group::administrator::Controller;
 use tansu_broker::service::{coordinator, storage};
 use tansu_sans_io::{
-    ApiKey as _, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest,
-    ProduceRequest,
+    ApiKey as _, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
+    ListOffsetsRequest, ProduceRequest,
 };
 use tansu_service::{FrameRequestLayer, FrameRouteService};
 use tansu_storage::StorageContainer;
 
+use crate::create_topics::CreateTopics;
 use crate::delete_topics::DeleteTopics;
 use crate::fetch::Fetch;
 use crate::groups::Groups;
@@ -28,7 +29,6 @@ pub(crate) type Router = FrameRouteService<(), Error>;
 /// Puts the parts together.
 pub(crate) fn router(engine: StorageContainer, records: Records) -> Result<Router, Error> {
     let builder = [
-        storage::create_topics,
         storage::delete_groups,
         storage::describe_cluster,
         storage::describe_configs,
@@ -46,6 +46,7 @@ pub(crate) fn router(engine: StorageContainer, records: Records) -> Result<Route
     let fetch = FrameRequestLayer::<FetchRequest>::new();
     let init_producer_id = FrameRequestLayer::<InitProducerIdRequest>::new();
     let list_offsets = FrameRequestLayer::<ListOffsetsRequest>::new();
+    let create_topics = FrameRequestLayer::<CreateTopicsRequest>::new();
     let delete_topics = FrameRequestLayer::<DeleteTopicsRequest>::new();
     let router = builder
         .with_route(ProduceRequest::KEY, produce.into_layer(Produce(records.clone())).boxed())?
@@ -57,6 +58,10 @@ pub(crate) fn router(engine: StorageContainer, records: Records) -> Result<Route
         .with_route(
             ListOffsetsRequest::KEY,
             list_offsets.into_layer(ListOffsets(records.clone())).boxed(),
+        )?
+        .with_route(
+            CreateTopicsRequest::KEY,
+            create_topics.into_layer(CreateTopics(engine.clone())).boxed(),
         )?
         .with_route(
             DeleteTopicsRequest::KEY,
