@@ -225,13 +225,52 @@ fn ended(name: &'static str, rows_in: u64, rows_out: u64) -> StepEvent {
     StepEvent::Ended { name, rows_in, rows_out, rows_rejected: 0 }
 }
 
-/// The period with the dates of the batch in it.
+/// The period with the dates of the batch in it; as it was, if there are none that a calendar has.
 fn widened(period: Period, batch: &RecordBatch) -> Period {
+    match (period, dates_of(batch)) {
+        (Some((first, last)), Some((early, late))) => Some((first.min(early), last.max(late))),
+        (period, None) => period,
+        (None, period) => period,
+    }
+}
+
+fn dates_of(batch: &RecordBatch) -> Period {
     let dates = batch.column_by_name("invoice_date")?;
     let dates = dates.as_primitive::<TimestampMillisecondType>();
-    let (Some(first), Some(last)) = (min(dates), max(dates)) else { return period };
     let date = |ms| Some(DateTime::from_timestamp_millis(ms)?.naive_utc());
-    let (first, last) = (date(first)?, date(last)?);
-    let (old_first, old_last) = period.unwrap_or((first, last));
-    Some((old_first.min(first), old_last.max(last)))
+    Some((date(min(dates)?)?, date(max(dates)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, TimestampMillisecondArray};
+
+    use super::*;
+
+    #[test]
+    fn a_period_goes_from_the_first_date_to_the_last() {
+        let batch = |dates: &[Option<i64>]| {
+            let dates: ArrayRef = Arc::new(TimestampMillisecondArray::from(dates.to_vec()));
+            RecordBatch::try_from_iter([("invoice_date", dates)]).unwrap()
+        };
+        let day = |day: i64| DateTime::from_timestamp(day * 86_400, 0).map(|it| it.naive_utc());
+        const DAY_MS: i64 = 86_400_000;
+        let mut period = None;
+        // Dates of a batch, and the days that the period goes from and to after it.
+        let cases = [
+            (vec![], None),
+            (vec![None], None),
+            (vec![Some(5 * DAY_MS), None, Some(3 * DAY_MS)], Some((3, 5))),
+            (vec![Some(i64::MAX)], Some((3, 5))),
+            (vec![None], Some((3, 5))),
+            (vec![Some(9 * DAY_MS), Some(DAY_MS)], Some((1, 9))),
+        ];
+        for (dates, expected) in cases {
+            period = widened(period, &batch(&dates));
+            let expected = expected.map(|(first, last)| (day(first).unwrap(), day(last).unwrap()));
+            assert_eq!(period, expected, "{dates:?}");
+        }
+    }
 }
