@@ -69,7 +69,7 @@ say "starting everything"
 up "$@"
 wait_for 1 "select count(*) from monthly_customers"
 wait_for 5 "select count(*) from purchase_windows"
-wait_for 1000 "select count(*) from bank_customers"
+wait_for 900 "select count(*) from bank_customers"
 
 for round in 1 2 3; do
     say "kill $round of 3"

@@ -65,6 +65,7 @@ impl World {
         let mut found: BTreeMap<Place, Vec<FullRecord>> = BTreeMap::new();
         for record in self.records_of(suffix) {
             assert_eq!(text(&record, "arus.topic"), self.topic());
+            assert!(!text(&record, "arus.job").is_empty());
             let partition = text(&record, "arus.partition").parse().expect("a partition");
             let offset = text(&record, "arus.offset").parse().expect("an offset");
             let origin = kept.get(&(partition, offset)).expect("it came from the topic");

@@ -262,7 +262,18 @@ impl Finished {
     /// It must have failed with code 1 and one sentence, which this gives.
     #[track_caller]
     pub fn sentence(&self) -> String {
-        assert_eq!(self.code, Some(1), "{}: {}", self.name, self.stderr);
+        self.told_with(1)
+    }
+
+    /// It must have refused its flags, with code 2 and one sentence, which this gives.
+    #[track_caller]
+    pub fn refusal(&self) -> String {
+        self.told_with(2)
+    }
+
+    #[track_caller]
+    fn told_with(&self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{}: {}", self.name, self.stderr);
         for word in ["panicked", "RUST_BACKTRACE", "Os {", "stack backtrace"] {
             assert!(!self.stderr.contains(word), "{word} in {}", self.stderr);
         }

@@ -85,8 +85,8 @@ pub enum Error {
     /// The place to read from is not in the log (any more).
     #[error(
         "offset {offset} of {topic}[{partition}] is not in the broker, which has {low} to {high}: \
-         records were deleted or the topic was made anew; say with --start where to begin, with a \
-         new --checkpoint"
+         records were deleted or the topic was made anew; --reset computes all anew from what is \
+         there, and another --checkpoint, --job and output keep the rows so far"
     )]
     OffsetGone {
         /// The topic.
@@ -99,6 +99,17 @@ pub enum Error {
         low: i64,
         /// The offset that the next record will get.
         high: i64,
+    },
+    /// The broker took the next record away while the log was being read.
+    #[error(
+        "the next record of {topic}[{partition}] is not in the broker any more: records were deleted \
+         before they were read, or the topic was made anew; start again to see what there is"
+    )]
+    RecordGone {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
     },
     /// librdkafka could not do something.
     #[error("cannot {action} the topic \"{topic}\": {}", options::reason(source))]

@@ -176,9 +176,11 @@ impl Load<'_> {
     /// # Errors
     /// Those of [`admin::ensure_topic`] and [`CountedProducer::new`]: before anything was sent.
     pub fn run(&self, maker: &mut dyn Maker) -> Result<Closing, Error> {
+        let starting = self.shutdown.at_once();
         self.prepare_topic()?;
         let timeout = self.args.delivery_timeout;
         let producer = CountedProducer::with_delivery_timeout(self.kafka, timeout)?;
+        drop(starting);
         // Whoever waits for this program finds the topic there.
         arus_runtime::metrics::at_work();
         let start = self.clock.monotonic();

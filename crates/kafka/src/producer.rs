@@ -127,7 +127,8 @@ impl CountedProducer {
         args.check()?;
         let user = args.client_config();
         let mut config = user.clone();
-        let timeout_ms = delivery_timeout.as_millis().max(1).to_string();
+        // librdkafka's largest number of ms is 24.8 days.
+        let timeout_ms = delivery_timeout.as_millis().clamp(1, i32::MAX as u128).to_string();
         for (key, value) in [
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -171,6 +172,18 @@ impl CountedProducer {
     /// [`Error::QueueFull`] when nothing moves; [`Error::Client`] when the record cannot be sent at
     /// all, such as one that is too large. What becomes of a record later is in [`Self::counts`].
     pub fn send(&self, record: Record<'_>) -> Result<(), Error> {
+        self.send_while(record, |_| true)
+    }
+
+    /// The same, but the wait goes on only while `waits` says so, which is told how long it has been.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn send_while(
+        &self,
+        record: Record<'_>,
+        mut waits: impl FnMut(Duration) -> bool,
+    ) -> Result<(), Error> {
         let mut base = BaseRecord::<[u8], [u8]>::to(record.topic);
         base.partition = record.partition;
         base.key = record.key;
@@ -188,7 +201,7 @@ impl CountedProducer {
                     return Ok(());
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    if waited >= patience {
+                    if waited >= patience || !waits(waited) {
                         return Err(Error::QueueFull { topic: record.topic.to_owned(), waited });
                     }
                     // The other thread takes the deliveries in; this one only waits, at least as
@@ -224,13 +237,19 @@ impl CountedProducer {
 
     /// Waits until every record has its answer, at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> Counts {
+        self.flush_while(|waited| waited < timeout)
+    }
+
+    /// Waits until every record has its answer, for as long as `waits` says so, which is told how long
+    /// it has been.
+    pub fn flush_while(&self, mut waits: impl FnMut(Duration) -> bool) -> Counts {
         let mut waited = Duration::ZERO;
         // Looked at often, for librdkafka's own wait ends up to a tenth of a second late. No record
         // is in its queues any more before the other thread has counted the answer of the last one:
         // hence the second condition.
         while self.producer.flush(Duration::ZERO).is_err() || self.counts().in_flight() > 0 {
-            if waited >= timeout {
-                tracing::debug!(?timeout, "records are still in flight");
+            if !waits(waited) {
+                tracing::debug!(?waited, "records are still in flight");
                 break;
             }
             std::thread::sleep(ROOM_WAIT);

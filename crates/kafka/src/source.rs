@@ -422,6 +422,10 @@ impl PartitionReader {
                     polled.at_end = false;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => polled.at_end = true,
+                Some(Err(error)) if is_out_of_log(&error) => {
+                    let (topic, partition) = (self.topic.clone(), self.partition);
+                    return Err(Error::RecordGone { topic, partition });
+                }
                 Some(Err(error)) if is_fatal(&error) => {
                     let topic = self.topic.clone();
                     return Err(Error::Client { action: "read from", topic, source: error });
@@ -448,6 +452,16 @@ fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
         payload: message.payload(),
         timestamp_ms: message.timestamp().to_millis(),
     }
+}
+
+/// Whether the broker has nothing at the place that is read.
+fn is_out_of_log(error: &KafkaError) -> bool {
+    use rdkafka::types::RDKafkaErrorCode as Code;
+    matches!(
+        error,
+        KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange)
+            | KafkaError::Global(Code::AutoOffsetReset | Code::OffsetOutOfRange)
+    )
 }
 
 /// Errors that waiting does not heal.

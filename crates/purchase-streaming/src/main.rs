@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use arus_runtime::environment::with_variables;
-use arus_runtime::exit;
+use arus_runtime::exit::{self, WrongUse};
 use arus_runtime::logging::LogArgs;
 use arus_runtime::metrics::MetricsArgs;
 use arus_runtime::number::group_digits;
 use arus_runtime::output;
+use arus_streaming::Error;
 use arus_streaming::options::{Defaults, StreamingArgs};
 use arus_streaming::program::{World, start_log};
 use arus_streaming::progress::Progress;
@@ -77,7 +78,8 @@ fn start(args: &Args) -> anyhow::Result<()> {
         time_column: "ts",
         new_decoder: decoder::new,
     };
-    report(&run(&args.streaming, &program, world)?)
+    let done = run(&args.streaming, &program, world);
+    report(&done.map_err(WrongUse::if_so(Error::is_wrong_use))?)
 }
 
 /// The closing line.

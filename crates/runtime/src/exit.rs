@@ -3,14 +3,37 @@
 
 use std::process::ExitCode;
 
+const WRONG_USE: u8 = 2;
+
+/// A choice of flags that cannot work, in the words of a library that clap knows nothing of.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct WrongUse(anyhow::Error);
+
+impl WrongUse {
+    /// The error as it is, or as one of wrong use if `is_wrong_use` says so.
+    pub fn if_so<E>(is_wrong_use: impl FnOnce(&E) -> bool) -> impl FnOnce(E) -> anyhow::Error
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |error| match is_wrong_use(&error) {
+            true => Self(error.into()).into(),
+            false => error.into(),
+        }
+    }
+}
+
 /// Prints a failure once to standard error, as `error: ` and the chain of causes joined by `: `,
-/// and gives the exit code: 0 for `Ok`, 1 for `Err`.
+/// and gives the exit code: 0 for `Ok`, 2 for [`WrongUse`], 1 for all else.
 pub fn report(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", chain(&error));
-            ExitCode::FAILURE
+            match error.is::<WrongUse>() {
+                true => WRONG_USE.into(),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -42,13 +65,17 @@ mod tests {
         source: io::Error,
     }
 
+    fn tells() -> Tells {
+        Tells { source: io::Error::other("disk on fire") }
+    }
+
     #[test]
     fn every_cause_is_told_once() {
         let inner = anyhow::Error::new(io::Error::other("disk on fire"));
         let outer = inner.context("cannot write the checkpoint").context("the job ended");
         assert_eq!(chain(&outer), "the job ended: cannot write the checkpoint: disk on fire");
 
-        let telling = anyhow::Error::new(Tells { source: io::Error::other("disk on fire") });
+        let telling = anyhow::Error::new(tells());
         assert_eq!(
             chain(&telling.context("retail-etl")),
             "retail-etl: cannot read a.csv: disk on fire"
@@ -60,5 +87,10 @@ mod tests {
         assert_eq!(format!("{:?}", report(Ok(()))), format!("{:?}", ExitCode::SUCCESS));
         let failed = report(Err(anyhow::anyhow!("expected in this test's output")));
         assert_eq!(format!("{failed:?}"), format!("{:?}", ExitCode::FAILURE));
+        let wrong_use = || WrongUse::if_so(|_: &Tells| true)(tells());
+        assert_eq!(chain(&wrong_use()), "cannot read a.csv: disk on fire");
+        assert_eq!(format!("{:?}", report(Err(wrong_use()))), format!("{:?}", ExitCode::from(2)));
+        let other = report(Err(WrongUse::if_so(|_: &Tells| false)(tells())));
+        assert_eq!(format!("{other:?}"), format!("{:?}", ExitCode::FAILURE));
     }
 }

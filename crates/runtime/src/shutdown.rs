@@ -1,8 +1,9 @@
 //! The stop signal: asked for once, seen by every task and thread.
 //!
 //! The first Ctrl-C or SIGTERM asks the program to flush, commit and leave; a second one ends it at
-//! once.
+//! once. While there is nothing yet to flush or commit, so does the first: see [`Shutdown::at_once`].
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -33,6 +34,21 @@ struct Shared {
     tasks: watch::Sender<bool>,
     requested: Mutex<bool>,
     threads: Condvar,
+    /// How many [`AtOnce`] there are.
+    at_once: AtomicUsize,
+}
+
+/// See [`Shutdown::at_once`].
+#[derive(Debug)]
+#[must_use = "a signal ends the process at once for as long as this value lives"]
+pub struct AtOnce {
+    shared: Arc<Shared>,
+}
+
+impl Drop for AtOnce {
+    fn drop(&mut self) {
+        self.shared.at_once.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Shutdown {
@@ -44,8 +60,17 @@ impl Shutdown {
                 tasks,
                 requested: Mutex::new(false),
                 threads: Condvar::new(),
+                at_once: AtomicUsize::new(0),
             }),
         }
+    }
+
+    /// For as long as the value lives, the first signal ends the process, with code 0. For the time
+    /// before the work begins, in which a program waits for servers that are not there yet, deep in
+    /// calls that cannot be called off.
+    pub fn at_once(&self) -> AtOnce {
+        self.shared.at_once.fetch_add(1, Ordering::AcqRel);
+        AtOnce { shared: Arc::clone(&self.shared) }
     }
 
     /// Asks for the stop; asking again changes nothing.
@@ -87,11 +112,11 @@ impl Default for Shutdown {
     }
 }
 
-/// What must be put right before the process is ended by a second signal, such as a terminal in its
-/// second screen.
+/// What must be put right before the process is ended by a signal, such as a terminal in its second
+/// screen.
 static BEFORE_FORCED_EXIT: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
 
-/// Registers something quick to do just before a second signal ends the process.
+/// Registers something quick to do just before a signal ends the process.
 pub fn before_forced_exit(action: fn()) {
     BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").push(action);
 }
@@ -114,17 +139,25 @@ pub fn on_signals() -> Result<Shutdown, Error> {
             _ = terminate.recv() => "SIGTERM",
         };
         tracing::info!(signal = name, "stopping");
+        if asked.shared.at_once.load(Ordering::Acquire) > 0 {
+            exit("stopped before it began", 0);
+        }
         asked.request();
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        let actions = BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").clone();
-        actions.iter().for_each(|action| action());
-        eprintln!("stopped at once by a second signal");
-        std::process::exit(130);
+        exit("stopped at once by a second signal", 130);
     });
     Ok(shutdown)
+}
+
+/// Ends the process from beside its work.
+fn exit(reason: &str, code: i32) -> ! {
+    let actions = BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").clone();
+    actions.iter().for_each(|action| action());
+    eprintln!("{reason}");
+    std::process::exit(code);
 }
 
 /// The same for a program without async work: a thread of its own listens for the signals.

@@ -151,15 +151,19 @@ pub enum Error {
     },
     /// Another process has moved the job's epoch: this one must end, its rows were not written.
     #[error(
-        "job {job:?} expected epoch {} in the database and found {}: another process runs the \
+        "job {job:?} expected epoch {} in the database and found {}{}: another process runs the \
         same job, stop one of the two",
-        shown(*previous), shown(*found)
+        shown(*previous),
+        shown(*found),
+        of.as_deref().filter(|of| !of.is_empty()).map_or_else(String::new, |of| format!(" ({of})"))
     )]
     EpochConflict {
         /// The job's name.
         job: String,
         /// The epoch in the database.
         found: Option<u64>,
+        /// Whose it is.
+        of: Option<String>,
         /// The epoch that was expected there.
         previous: Option<u64>,
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Error;
+use crate::{Error, LastCommit};
 
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ pub(crate) enum Failure {
     /// The driver's or the database's error.
     Sql(sqlx::Error),
     /// A job's epoch is not the expected one.
-    Epoch { job: String, found: Option<u64> },
+    Epoch { job: String, found: Option<LastCommit> },
 }
 
 impl From<sqlx::Error> for Failure {
@@ -90,7 +90,11 @@ impl Trouble {
             5 | 6 => Trouble::Locked,
             // SQLITE_CANTOPEN, SQLITE_NOTADB
             14 | 26 => Trouble::File,
-            1 if message.ends_with("already exists") => Trouble::MadeMeanwhile,
+            1 if message.ends_with("already exists")
+                || message.starts_with("duplicate column name") =>
+            {
+                Trouble::MadeMeanwhile
+            }
             _ => Trouble::Permanent,
         }
     }
@@ -115,31 +119,43 @@ pub(crate) struct Patience<'a> {
     retry_for: Duration,
     delay: Duration,
     deadline: Option<Instant>,
+    /// The reason that was logged last.
+    told: Option<String>,
+}
+
+/// When a wait from now on ends. One beyond all reason ends in a year.
+fn after(length: Duration) -> Instant {
+    Instant::now() + length.min(Duration::from_secs(365 * 24 * 60 * 60))
 }
 
 impl<'a> Patience<'a> {
     /// Counts from the first failure: work itself is not timed.
     pub(crate) fn new(database: &'a str, action: &'a str, retry_for: Duration) -> Self {
-        Self { database, action, retry_for, delay: FIRST_DELAY, deadline: None }
+        Self { database, action, retry_for, delay: FIRST_DELAY, deadline: None, told: None }
     }
 
     /// Counts from now, for work that is itself mostly waiting.
     pub(crate) fn from_now(database: &'a str, action: &'a str, retry_for: Duration) -> Self {
-        let deadline = Some(Instant::now() + retry_for);
+        let deadline = Some(after(retry_for));
         Self { deadline, ..Self::new(database, action, retry_for) }
     }
 
     /// Waits a moment if trying again may help; otherwise the error to return.
     pub(crate) async fn wait(&mut self, error: sqlx::Error) -> Result<(), Error> {
         let trouble = Trouble::of(&error);
-        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.retry_for);
+        let deadline = *self.deadline.get_or_insert_with(|| after(self.retry_for));
         if !trouble.may_pass() || Instant::now() + self.delay > deadline {
             return Err(self.explain(trouble, &error));
         }
-        tracing::warn!(
-            database = self.database, action = self.action, reason = %reason(&error),
-            "database unavailable, trying again"
-        );
+        let (database, action) = (self.database, self.action);
+        let told = reason(&error);
+        // Once for each trouble: it may last for minutes.
+        if self.told.as_ref() == Some(&told) {
+            tracing::debug!(database, action, reason = told, "database unavailable still");
+        } else {
+            tracing::warn!(database, action, reason = told, "database unavailable, trying again");
+            self.told = Some(told);
+        }
         tokio::time::sleep(self.delay).await;
         self.delay = (self.delay * 2).min(LONGEST_DELAY);
         Ok(())

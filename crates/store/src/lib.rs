@@ -69,5 +69,5 @@ pub use args::DatabaseArgs;
 pub use error::Error;
 pub use lock::StoreLock;
 pub use selection::{Condition, Selection};
-pub use store::{Boxed, EpochStep, Store};
+pub use store::{Boxed, EpochStep, LastCommit, Store};
 pub use table::{TableSpec, TableWrite};

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::lock::StoreLock;
 use crate::rows::{Action, Cells, Change};
 use crate::selection::Selection;
-use crate::store::EpochChange;
+use crate::store::{EpochChange, EpochRow};
 use crate::table::{Column, EPOCHS, FoundTable, Kind, Layout, list, quote, split_name};
 
 /// From this many rows on a batch goes by COPY, which holds little of it in memory. Measured,
@@ -128,21 +128,22 @@ impl Postgres {
 
     pub(crate) async fn ensure_epochs(&self) -> Result<(), sqlx::Error> {
         // Asked first, because making a table takes a right that the job's user may not have.
-        let there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
-            .bind(EPOCHS)
-            .fetch_one(&self.pool)
-            .await?;
-        if !there {
-            let sql = format!(
+        let sql = match self.find_table(EPOCHS).await? {
+            Some(found) if found.columns.iter().any(|(name, _)| name == "writer") => return Ok(()),
+            // Older versions kept no writer.
+            Some(_) => format!(
+                "ALTER TABLE {EPOCHS} ADD COLUMN IF NOT EXISTS writer text NOT NULL DEFAULT ''"
+            ),
+            None => format!(
                 "CREATE TABLE {EPOCHS} (job text PRIMARY KEY, epoch bigint NOT NULL, \
-                 commit_mark text NOT NULL, committed_at timestamptz NOT NULL)"
-            );
-            sqlx::query(AssertSqlSafe(sql)).execute(&self.pool).await?;
-        }
-        Ok(())
+                 commit_mark text NOT NULL, committed_at timestamptz NOT NULL, \
+                 writer text NOT NULL DEFAULT '')"
+            ),
+        };
+        execute(&mut *self.pool.acquire().await?, sql).await
     }
 
-    pub(crate) async fn epoch(&self, job: &str) -> Result<Option<(i64, String)>, sqlx::Error> {
+    pub(crate) async fn epoch(&self, job: &str) -> Result<Option<EpochRow>, sqlx::Error> {
         read_epoch(&mut *self.pool.acquire().await?, job).await
     }
 
@@ -258,18 +259,20 @@ async fn move_epoch(
     // transaction never comes again, so it is the mark of this attempt.
     let sql = match change.previous {
         None => format!(
-            "INSERT INTO {EPOCHS} (job, epoch, commit_mark, committed_at) \
-             VALUES ($1, $2, txid_current()::text, clock_timestamp()) \
+            "INSERT INTO {EPOCHS} (job, epoch, writer, commit_mark, committed_at) \
+             VALUES ($1, $2, $3, txid_current()::text, clock_timestamp()) \
              ON CONFLICT (job) DO NOTHING RETURNING commit_mark"
         ),
         Some(_) => format!(
             "UPDATE {EPOCHS} SET epoch = $2, commit_mark = txid_current()::text, \
-             committed_at = clock_timestamp() WHERE job = $1 AND epoch = $3 \
+             committed_at = clock_timestamp() WHERE job = $1 AND writer = $3 AND epoch = $4 \
              RETURNING commit_mark"
         ),
     };
-    let mut query =
-        sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(change.job).bind(change.epoch);
+    let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql))
+        .bind(change.job)
+        .bind(change.epoch)
+        .bind(change.writer);
     if let Some(previous) = change.previous {
         query = query.bind(previous);
     }
@@ -279,9 +282,10 @@ async fn move_epoch(
 async fn read_epoch(
     connection: &mut PgConnection,
     job: &str,
-) -> Result<Option<(i64, String)>, sqlx::Error> {
-    let sql = format!("SELECT epoch, commit_mark FROM {EPOCHS} WHERE job = $1");
-    sqlx::query_as(AssertSqlSafe(sql)).bind(job).fetch_optional(connection).await
+) -> Result<Option<EpochRow>, sqlx::Error> {
+    let sql = format!("SELECT epoch, commit_mark, writer FROM {EPOCHS} WHERE job = $1");
+    let row = sqlx::query_as(AssertSqlSafe(sql)).bind(job).fetch_optional(connection).await?;
+    Ok(row.map(EpochRow::of))
 }
 
 async fn apply_all(

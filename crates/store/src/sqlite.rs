@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::lock::StoreLock;
 use crate::rows::{Action, Cells, Change};
 use crate::selection::{Condition, Selection};
-use crate::store::EpochChange;
+use crate::store::{EpochChange, EpochRow};
 use crate::table::{Column, EPOCHS, FoundTable, Kind, Layout, list, quote};
 
 /// Values in one statement. Fewer cost more calls, many more cost compiling longer statements; the
@@ -107,16 +107,23 @@ impl Sqlite {
     }
 
     pub(crate) async fn ensure_epochs(&self) -> Result<(), sqlx::Error> {
-        let sql = format!(
-            "CREATE TABLE IF NOT EXISTS {EPOCHS} (job TEXT NOT NULL PRIMARY KEY, \
-             epoch INTEGER NOT NULL, commit_mark TEXT NOT NULL, committed_at TEXT NOT NULL) \
-             WITHOUT ROWID"
-        );
+        let sql = match self.find_table(EPOCHS).await? {
+            Some(found) if found.columns.iter().any(|(name, _)| name == "writer") => return Ok(()),
+            // Older versions kept no writer.
+            Some(_) => {
+                format!("ALTER TABLE {EPOCHS} ADD COLUMN writer TEXT NOT NULL DEFAULT ''")
+            }
+            None => format!(
+                "CREATE TABLE IF NOT EXISTS {EPOCHS} (job TEXT NOT NULL PRIMARY KEY, \
+                 epoch INTEGER NOT NULL, commit_mark TEXT NOT NULL, committed_at TEXT NOT NULL, \
+                 writer TEXT NOT NULL DEFAULT '') WITHOUT ROWID"
+            ),
+        };
         sqlx::query(AssertSqlSafe(sql)).execute(&self.pool).await?;
         Ok(())
     }
 
-    pub(crate) async fn epoch(&self, job: &str) -> Result<Option<(i64, String)>, sqlx::Error> {
+    pub(crate) async fn epoch(&self, job: &str) -> Result<Option<EpochRow>, sqlx::Error> {
         read_epoch(&mut *self.pool.acquire().await?, job).await
     }
 
@@ -223,16 +230,18 @@ async fn move_epoch(
     const MARK: &str = "lower(hex(randomblob(16)))";
     let sql = match change.previous {
         None => format!(
-            "INSERT INTO {EPOCHS} (job, epoch, commit_mark, committed_at) \
-             VALUES (?1, ?2, {MARK}, {NOW}) ON CONFLICT DO NOTHING RETURNING commit_mark"
+            "INSERT INTO {EPOCHS} (job, epoch, writer, commit_mark, committed_at) \
+             VALUES (?1, ?2, ?3, {MARK}, {NOW}) ON CONFLICT DO NOTHING RETURNING commit_mark"
         ),
         Some(_) => format!(
             "UPDATE {EPOCHS} SET epoch = ?2, commit_mark = {MARK}, committed_at = {NOW} \
-             WHERE job = ?1 AND epoch = ?3 RETURNING commit_mark"
+             WHERE job = ?1 AND writer = ?3 AND epoch = ?4 RETURNING commit_mark"
         ),
     };
-    let mut query =
-        sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(change.job).bind(change.epoch);
+    let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql))
+        .bind(change.job)
+        .bind(change.epoch)
+        .bind(change.writer);
     if let Some(previous) = change.previous {
         query = query.bind(previous);
     }
@@ -242,9 +251,10 @@ async fn move_epoch(
 async fn read_epoch(
     connection: &mut SqliteConnection,
     job: &str,
-) -> Result<Option<(i64, String)>, sqlx::Error> {
-    let sql = format!("SELECT epoch, commit_mark FROM {EPOCHS} WHERE job = ?");
-    sqlx::query_as(AssertSqlSafe(sql)).bind(job).fetch_optional(connection).await
+) -> Result<Option<EpochRow>, sqlx::Error> {
+    let sql = format!("SELECT epoch, commit_mark, writer FROM {EPOCHS} WHERE job = ?");
+    let row = sqlx::query_as(AssertSqlSafe(sql)).bind(job).fetch_optional(connection).await?;
+    Ok(row.map(EpochRow::of))
 }
 
 async fn apply(connection: &mut SqliteConnection, write: &Change<'_>) -> Result<(), sqlx::Error> {

@@ -65,6 +65,17 @@ pub struct EpochStep<'a> {
     pub previous: Option<u64>,
     /// The epoch that it moves to.
     pub epoch: u64,
+    /// Whose epochs these are: a word that is kept at the first, and that those after must bring too.
+    pub writer: &'a str,
+}
+
+/// Where a job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastCommit {
+    /// The last epoch.
+    pub epoch: u64,
+    /// Whose epochs these are.
+    pub writer: String,
 }
 
 /// A conditional change of a job's epoch, and what its earlier attempts would have left.
@@ -72,9 +83,28 @@ pub(crate) struct EpochChange<'a> {
     pub(crate) job: &'a str,
     pub(crate) previous: Option<i64>,
     pub(crate) epoch: i64,
+    pub(crate) writer: &'a str,
     /// The marks of attempts whose commit may have happened although its answer was lost. A row
     /// with one of them is ours; a row with the same epoch and another mark is another process's.
     pub(crate) attempts: Vec<String>,
+}
+
+/// A job's row in the table of epochs.
+pub(crate) struct EpochRow {
+    epoch: i64,
+    mark: String,
+    writer: String,
+}
+
+impl EpochRow {
+    /// From the columns `epoch`, `commit_mark`, `writer`.
+    pub(crate) fn of((epoch, mark, writer): (i64, String, String)) -> Self {
+        Self { epoch, mark, writer }
+    }
+
+    fn into_last_commit(self) -> LastCommit {
+        LastCommit { epoch: self.epoch.unsigned_abs(), writer: self.writer }
+    }
 }
 
 impl<'a> EpochChange<'a> {
@@ -90,18 +120,19 @@ impl<'a> EpochChange<'a> {
             job: step.job,
             previous: step.previous.map(fits).transpose()?,
             epoch: fits(step.epoch)?,
+            writer: step.writer,
             attempts: Vec::new(),
         })
     }
 
     /// What it means that the row was not as expected: `Ok` if an earlier attempt of ours changed
     /// it.
-    pub(crate) fn judge(&self, found: Option<(i64, String)>) -> Result<(), Failure> {
+    pub(crate) fn judge(&self, found: Option<EpochRow>) -> Result<(), Failure> {
         match found {
-            Some((epoch, mark)) if epoch == self.epoch && self.attempts.contains(&mark) => Ok(()),
+            Some(row) if row.epoch == self.epoch && self.attempts.contains(&row.mark) => Ok(()),
             found => Err(Failure::Epoch {
                 job: self.job.to_string(),
-                found: found.map(|(epoch, _)| epoch.unsigned_abs()),
+                found: found.map(EpochRow::into_last_commit),
             }),
         }
     }
@@ -230,22 +261,30 @@ impl Store {
     /// # Errors
     /// [`Error::InvalidJob`]; trouble with the database.
     pub fn last_epoch<'a>(&'a self, job: &'a str) -> Boxed<'a, Result<Option<u64>, Error>> {
+        Box::pin(async move { Ok(self.last_commit(job).await?.map(|last| last.epoch)) })
+    }
+
+    /// The same, and whose epochs these are.
+    ///
+    /// # Errors
+    /// As [`Store::last_epoch`].
+    pub fn last_commit<'a>(&'a self, job: &'a str) -> Boxed<'a, Result<Option<LastCommit>, Error>> {
         Box::pin(async move {
             check_job(job)?;
             let mut patience = self.patience("read the job's epoch");
             loop {
-                match self.try_last_epoch(job).await {
-                    Ok(epoch) => return Ok(epoch),
+                match self.try_last_commit(job).await {
+                    Ok(last) => return Ok(last),
                     Err(error) => patience.wait(error).await?,
                 }
             }
         })
     }
 
-    async fn try_last_epoch(&self, job: &str) -> Result<Option<u64>, sqlx::Error> {
+    async fn try_last_commit(&self, job: &str) -> Result<Option<LastCommit>, sqlx::Error> {
         self.ensure_epochs().await?;
         let row = on!(self.inner.database, it => it.epoch(job))?;
-        Ok(row.map(|(epoch, _)| epoch.unsigned_abs()))
+        Ok(row.map(EpochRow::into_last_commit))
     }
 
     async fn ensure_epochs(&self) -> Result<(), sqlx::Error> {
@@ -269,7 +308,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::EpochConflict`] when the job's epoch in the database is not `previous` (another
-    /// process runs the job); nothing is written then. [`Error::BatchShape`],
+    /// process runs the job), or somebody else's; nothing is written then. [`Error::BatchShape`],
     /// [`Error::InvalidValue`], [`Error::InvalidJob`]; trouble with the database.
     pub fn commit_epoch<'a>(
         &'a self,
@@ -278,9 +317,8 @@ impl Store {
         epoch: u64,
         writes: &'a [TableWrite<'a>],
     ) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(
-            async move { self.commit_epochs(&[EpochStep { job, previous, epoch }], writes).await },
-        )
+        let step = EpochStep { job, previous, epoch, writer: "" };
+        Box::pin(async move { self.commit_epochs(&[step], writes).await })
     }
 
     /// The same for several jobs that go on together: all of them move and all writes are made, or
@@ -305,7 +343,9 @@ impl Store {
                     Err(Failure::Epoch { job, found }) => {
                         let step = steps.iter().find(|step| step.job == job);
                         let previous = step.and_then(|step| step.previous);
-                        return Err(Error::EpochConflict { job, found, previous });
+                        let of = found.as_ref().map(|found| found.writer.clone());
+                        let found = found.map(|found| found.epoch);
+                        return Err(Error::EpochConflict { job, found, of, previous });
                     }
                 }
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arus_kafka::producer::{CountedProducer, Record as Outgoing};
 use arus_kafka::source::Record;
+use arus_runtime::shutdown::Shutdown;
 use arus_window::LateRow;
 
 use crate::Error;
@@ -70,29 +71,43 @@ pub trait Aside: Send + Sync {
 /// Two producers take turns, epoch by epoch: so it can be told when all records of one epoch are
 /// acknowledged while those of the next are being sent.
 pub struct AsideTopics {
-    producers: [CountedProducer; 2],
-    /// Which of the two takes records now.
+    /// Which of the two producers takes records now.
     current: AtomicUsize,
-    source_topic: String,
-    late_topic: Option<String>,
-    rejected_topic: String,
+    options: AsideOptions,
 }
 
+/// What [`AsideTopics`] is made of.
+pub struct AsideOptions {
+    /// Two that are alike.
+    pub producers: [CountedProducer; 2],
+    /// Which job sets them aside: several may read one topic.
+    pub job: String,
+    /// Where the records come from.
+    pub source_topic: String,
+    /// The topic of late records; without one they are kept with the rejected.
+    pub late_topic: Option<String>,
+    /// The topic of rejected records.
+    pub rejected_topic: String,
+    /// Once a stop is asked for, a broker that is away is waited for [briefly](STOP_PATIENCE) only.
+    pub shutdown: Shutdown,
+}
+
+/// How long a job that is to stop waits for the broker to take what is set aside. What it does not
+/// take is set aside by the next start.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
 impl AsideTopics {
-    /// Sets late records of `source_topic` aside in one topic (if there is one: without it they are
-    /// kept with the rejected), rejected ones in another. The two producers are alike.
-    pub fn new(
-        producers: [CountedProducer; 2],
-        source_topic: &str,
-        late_topic: Option<String>,
-        rejected_topic: String,
-    ) -> Self {
-        Self {
-            producers,
-            current: AtomicUsize::new(0),
-            source_topic: source_topic.to_owned(),
-            late_topic,
-            rejected_topic,
+    /// Sets records aside as the options say.
+    pub fn new(options: AsideOptions) -> Self {
+        Self { current: AtomicUsize::new(0), options }
+    }
+
+    /// Whether a wait goes on, once it is told how long it has been.
+    fn waits(&self) -> impl FnMut(Duration) -> bool {
+        let mut stopping_at = None;
+        move |waited| match self.options.shutdown.is_requested() {
+            true => waited < *stopping_at.get_or_insert(waited) + STOP_PATIENCE,
+            false => true,
         }
     }
 }
@@ -100,7 +115,8 @@ impl AsideTopics {
 impl Aside for AsideTopics {
     fn put(&self, partition: i32, record: KeptRecord, why: Why) -> Result<(), Error> {
         let mut headers = vec![
-            ("arus.topic", self.source_topic.clone()),
+            ("arus.job", self.options.job.clone()),
+            ("arus.topic", self.options.source_topic.clone()),
             ("arus.partition", partition.to_string()),
             ("arus.offset", record.offset.to_string()),
         ];
@@ -119,24 +135,25 @@ impl Aside for AsideTopics {
                 headers.push(("arus.lateness_ms", late.lateness_ms().to_string()));
                 headers.push(("arus.missed_windows", spans.join(",")));
                 headers.push(("arus.counted", late.counted.to_string()));
-                self.late_topic.as_ref().unwrap_or(&self.rejected_topic)
+                self.options.late_topic.as_ref().unwrap_or(&self.options.rejected_topic)
             }
             Why::Rejected(reason) => {
                 headers.push(("arus.reason", reason));
-                &self.rejected_topic
+                &self.options.rejected_topic
             }
         };
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        self.producers[self.current.load(Ordering::Acquire)].send(Outgoing {
+        let record = Outgoing {
             topic,
             partition: None,
             key: record.key.as_deref(),
             payload: record.payload.as_deref(),
             timestamp_ms: record.timestamp_ms,
             headers: &headers,
-        })?;
-        Ok(())
+        };
+        let producer = &self.options.producers[self.current.load(Ordering::Acquire)];
+        Ok(producer.send_while(record, self.waits())?)
     }
 
     fn turn(&self) {
@@ -144,16 +161,19 @@ impl Aside for AsideTopics {
     }
 
     fn flush(&self) -> Result<(), Error> {
-        let producer = &self.producers[self.current.load(Ordering::Acquire) ^ 1];
+        let AsideOptions { producers, late_topic, rejected_topic, .. } = &self.options;
+        let producer = &producers[self.current.load(Ordering::Acquire) ^ 1];
         // A record has its answer, good or bad, by the delivery timeout.
-        let counts = producer.flush(producer.delivery_timeout() + Duration::from_secs(5));
+        let patience = producer.delivery_timeout() + Duration::from_secs(5);
+        let mut waits = self.waits();
+        let counts = producer.flush_while(|waited| waited < patience && waits(waited));
         if counts.acknowledged == counts.sent {
             return Ok(());
         }
         Err(Error::NotKept {
-            topics: match &self.late_topic {
-                Some(late_topic) => format!("{late_topic} and {}", self.rejected_topic),
-                None => self.rejected_topic.clone(),
+            topics: match late_topic {
+                Some(late_topic) => format!("{late_topic} and {rejected_topic}"),
+                None => rejected_topic.clone(),
             },
             unacknowledged: counts.sent - counts.acknowledged,
             reason: counts

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::operator::{Saved, TableRows};
+use crate::origin::Origin;
 use crate::progress::Totals;
 
 const MAGIC: &[u8; 8] = b"ARUSCKP2";
@@ -50,6 +51,19 @@ pub struct Position {
     pub largest_ms: Option<i64>,
     /// When it last delivered a record, by the wall clock, ms.
     pub last_record_wall_ms: i64,
+    /// The last record that was read, if it had a timestamp: a restart sees by it whether the log is
+    /// the same.
+    #[serde(default)]
+    pub last_read: Option<LastRead>,
+}
+
+/// A record that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRead {
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp, ms.
+    pub timestamp_ms: i64,
 }
 
 /// What the state is of: a job may go on from a checkpoint only if these are its own.
@@ -67,6 +81,8 @@ pub struct Checkpoint {
     /// The last epoch whose file holds all of the partitions' state; the files after it, up to this
     /// one, hold changes.
     pub base: u64,
+    /// Whose epochs these are: the sinks hold the same.
+    pub origin: Origin,
     /// What the state is of.
     pub identity: Identity,
     /// Rows by their fate since the job's first start.
@@ -102,6 +118,8 @@ pub struct Restored {
 struct Header {
     epoch: u64,
     base: u64,
+    #[serde(default)]
+    origin: Origin,
     identity: Identity,
     totals: Totals,
     watermark_ms: Option<i64>,
@@ -146,20 +164,27 @@ impl CheckpointFolder {
 
     /// The newest checkpoint that is whole, with all files that it builds on; one that is not (a
     /// disk that lost what it said was synced) is passed over with a warning, and the sinks' epochs
-    /// decide whether the one before will do.
+    /// decide whether the one before will do. `None` if there was never one.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the folder cannot be read, or none of its checkpoints.
     pub fn latest(&self) -> Result<Option<Restored>, Error> {
+        let mut newest = None;
         for (epoch, path) in self.files()?.into_iter().rev() {
             match self.restore(epoch)? {
                 Ok(restored) => return Ok(Some(restored)),
                 Err(reason) => {
-                    tracing::warn!(file = %path.display(), reason, "checkpoint is damaged")
+                    tracing::warn!(file = %path.display(), reason, "checkpoint is damaged");
+                    newest.get_or_insert((path, reason));
                 }
             }
         }
-        Ok(None)
+        let Some((path, reason)) = newest else { return Ok(None) };
+        Err(Error::Checkpoint(format!(
+            "the checkpoint {} cannot be read ({reason}), and there is no older one: put back a copy of \
+             its folder, or --reset to compute all anew",
+            path.display()
+        )))
     }
 
     fn restore(&self, epoch: u64) -> Result<Result<Restored, String>, Error> {
@@ -284,6 +309,7 @@ pub(crate) fn encode(checkpoint: &Checkpoint) -> Result<Vec<Vec<u8>>, Error> {
     let header = Header {
         epoch: checkpoint.epoch,
         base: checkpoint.base,
+        origin: checkpoint.origin.clone(),
         identity: checkpoint.identity.clone(),
         totals: checkpoint.totals,
         watermark_ms: checkpoint.watermark_ms,
@@ -336,14 +362,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
     for [rows, deleted] in header.output {
         output.push(TableRows { rows: next(rows)?, deleted: next(deleted)? });
     }
+    if header.positions.len() != header.partitions.len() {
+        return Err("its partitions and their states differ in number".into());
+    }
     let mut partitions = Vec::new();
     for (position, lengths) in header.positions.into_iter().zip(header.partitions) {
         let batches = lengths.into_iter().map(&mut next).collect::<Result<_, String>>()?;
         partitions.push(PartitionCheckpoint { position, saved: Saved { batches } });
     }
+    if !body.is_empty() {
+        return Err(format!("{} bytes belong to nothing", body.len()));
+    }
     Ok(Checkpoint {
         epoch: header.epoch,
         base: header.base,
+        origin: header.origin,
         identity: header.identity,
         totals: header.totals,
         watermark_ms: header.watermark_ms,
@@ -360,7 +393,8 @@ fn read_batch(bytes: &[u8]) -> Result<RecordBatch, String> {
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     match <[RecordBatch; 1]>::try_from(batches) {
         Ok([batch]) => Ok(batch),
-        Err(_) => Ok(RecordBatch::new_empty(schema)),
+        Err(none) if none.is_empty() => Ok(RecordBatch::new_empty(schema)),
+        Err(several) => Err(format!("{} batches are where one should be", several.len())),
     }
 }
 

@@ -40,7 +40,8 @@ pub enum Error {
     },
     /// The sink's epoch is not the one before.
     #[error(
-        "{sink} holds epoch {found:?}, but epoch {epoch} is to be written: another process works on the same output; stop it, or give this one its own"
+        "{sink} holds {}, but epoch {epoch} is to be written: another process works on the same output; stop it, or give this one its own",
+        found.map_or_else(|| "no epoch".to_owned(), |found| format!("epoch {found}"))
     )]
     EpochConflict {
         /// The sink's name.
@@ -60,7 +61,10 @@ pub enum Error {
         sink: String,
     },
     /// Late or rejected records that the broker did not take.
-    #[error("{unacknowledged} records for {topics} were not taken by the broker: {reason}")]
+    #[error(
+        "{unacknowledged} records for {topics} were not taken by the broker: {reason}; the epoch that \
+         counts them was not written, and the next start sets them aside again"
+    )]
     NotKept {
         /// The topics.
         topics: String,
@@ -72,6 +76,23 @@ pub enum Error {
     /// A checkpoint that this job cannot go on from.
     #[error("{0}")]
     Checkpoint(String),
+    /// The log is not the one that was read before.
+    #[error(
+        "partition {partition} of the topic has another record at offset {offset} than was read there \
+         (its timestamp is {found_ms} ms, and was {read_ms} ms): the topic was made anew; --reset \
+         computes all anew from what is there, and another --checkpoint, --job and output keep the rows \
+         so far"
+    )]
+    OtherLog {
+        /// The partition.
+        partition: i32,
+        /// The offset of the last record that was read.
+        offset: i64,
+        /// The timestamp of the record there, ms; -1 for none.
+        found_ms: i64,
+        /// The timestamp that it had, ms.
+        read_ms: i64,
+    },
     /// The broker has been away for too long.
     #[error(
         "no Kafka broker answers at {brokers} (for {waited_s} s now): start it again and then this \
@@ -117,6 +138,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the flags ask for what cannot be.
+    pub fn is_wrong_use(&self) -> bool {
+        match self {
+            Error::Unsupported(_) => true,
+            Error::Window(error) => error.is_wrong_use(),
+            Error::Table(error) => error.is_wrong_use(),
+            _ => false,
+        }
+    }
+
     /// Whether the broker is away, so that asking again may help.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Error::Kafka(error) if error.may_pass())

@@ -27,6 +27,7 @@ use crate::checkpoint::Identity;
 use crate::decode::NewDecoder;
 use crate::ledger::{Alone, Ledger};
 use crate::operator::Operator;
+use crate::origin::Origin;
 use crate::progress::{Progress, Watcher};
 use crate::run::Run;
 use crate::shared::Shared;
@@ -60,6 +61,8 @@ pub enum Start {
 /// How a job is to run.
 #[derive(Clone, Debug)]
 pub struct JobOptions {
+    /// The job's name.
+    pub name: String,
     /// What the state is of, beside the query: names and values for people (the topic, …).
     pub identity: Vec<(String, String)>,
     /// Where to begin without a checkpoint.
@@ -136,8 +139,14 @@ impl<O: Operator> Job<O> {
         lines.extend(self.operator.description());
         let identity = Identity { lines };
         let ledger: Box<dyn Ledger<O>> = match self.shared.take() {
-            None => Box::new(Alone::open(&self.options.checkpoint, identity)?),
-            Some(tables) => Box::new(Shared::new(tables, identity, &mut self.operator)?),
+            None => {
+                let origin = Origin::new(&self.options.name, self.clock.wall_ms());
+                Box::new(Alone::open(&self.options.checkpoint, identity, origin)?)
+            }
+            Some(tables) => {
+                let origin = Origin::shared(&self.options.name);
+                Box::new(Shared::new(tables, identity, origin, &mut self.operator)?)
+            }
         };
         let mut run = Run::new(&self, ledger);
         // Only once it is known that the job can be.
@@ -259,13 +268,12 @@ impl<O: Operator> Job<O> {
             // A group deals new partitions out by itself.
             let grows = !run.is_shared();
             scope.spawn(move || {
-                let mut looks = 0_u32;
                 while !watch_stop.load(Ordering::Acquire) {
                     watch.look(&*log, partitions, || shared.monotonic_ms());
-                    if grows && looks % 30 == 29 {
+                    // At once: what is in a new partition grows late while nobody reads it.
+                    if grows {
                         watch.look_for_growth(&*log, partitions);
                     }
-                    looks += 1;
                     watch_bell.sleep(Duration::from_secs(1), watch_stop);
                 }
             });
@@ -290,6 +298,9 @@ impl<O: Operator> Job<O> {
             Trigger::Once => Duration::MAX,
         };
         let bounded = !matches!(self.options.trigger, Trigger::Every(_));
+        if !run.settle(self)? {
+            return Ok(Outcome::Dealt);
+        }
         let mut next = self.clock.monotonic().saturating_add(every);
         let (mut ending, mut told) = (bounded, false);
         loop {
@@ -298,8 +309,7 @@ impl<O: Operator> Job<O> {
                 return Ok(Outcome::Ended); // a worker failed; its error is reported by the caller
             }
             // Once for these lanes: the group may have dealt them after the shutdown was asked for.
-            if self.shutdown.is_requested() && !told {
-                run.stop(self)?;
+            if self.shutdown.is_requested() && !told && run.stop(self)? {
                 (ending, told) = (true, true);
             }
             if ending && run.is_done(self)? {

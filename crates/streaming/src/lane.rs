@@ -10,6 +10,7 @@ use arus_runtime::clock::Clock;
 
 use crate::Error;
 use crate::aside::{Aside, KeptRecord, Why};
+use crate::checkpoint::LastRead;
 use crate::decode::Decoder;
 use crate::operator::Partition;
 use crate::options::millis;
@@ -56,6 +57,8 @@ pub(crate) struct Lane<P> {
     pub(crate) next_offset: i64,
     pub(crate) state: P,
     decoder: Box<dyn Decoder>,
+    /// The last record that was read, if it had a timestamp.
+    pub(crate) last_read: Option<LastRead>,
     /// Since the lane was made.
     pub(crate) totals: Totals,
     /// When the last record came that could be read, by [`LaneShared::monotonic_ms`]; of before
@@ -74,6 +77,7 @@ pub(crate) struct Lane<P> {
 struct Intake {
     read: u64,
     next_offset: Option<i64>,
+    last_read: Option<LastRead>,
     /// Rows that the decoder took.
     decoded: usize,
     /// Which of those come from the far future.
@@ -82,6 +86,12 @@ struct Intake {
     rejected: Vec<(KeptRecord, String)>,
     /// Records of rows that will be late, by their place among the rows that stay.
     late: Vec<(usize, KeptRecord)>,
+}
+
+/// The timestamp of a record in the place of the last one, if it is another, ms; -1 for none.
+fn differs(record: &Record<'_>, last: LastRead) -> Option<i64> {
+    let is_other = record.offset == last.offset && record.timestamp_ms != Some(last.timestamp_ms);
+    is_other.then(|| record.timestamp_ms.unwrap_or(-1))
 }
 
 impl<P: Partition> Lane<P> {
@@ -97,6 +107,7 @@ impl<P: Partition> Lane<P> {
             next_offset,
             state,
             decoder,
+            last_read: None,
             totals: Totals::default(),
             last_record_ms,
             at_end_ms: None,
@@ -128,6 +139,7 @@ impl<P: Partition> Lane<P> {
         self.totals.late += updated.late as u64;
         self.totals.rejected += intake.rejected.len() as u64;
         self.next_offset = intake.next_offset.unwrap_or(self.next_offset);
+        self.last_read = intake.last_read.or(self.last_read);
         if intake.newest_ms.is_some() {
             self.last_record_ms = shared.monotonic_ms();
         }
@@ -157,7 +169,14 @@ impl<P: Partition> Lane<P> {
         let mut intake = Intake::default();
         let decoder = &mut self.decoder;
         let stop_at = self.stop_at.unwrap_or(i64::MAX);
+        let (next_offset, last_read) = (self.next_offset, self.last_read);
+        let mut other_ms = None;
         let polled = reader.poll(BATCH_RECORDS, &mut |record: Record<'_>| {
+            if record.offset < next_offset {
+                // Read again after a restart, to see whether it is the same.
+                other_ms = other_ms.or(last_read.and_then(|last| differs(&record, last)));
+                return;
+            }
             if record.offset >= stop_at {
                 // All before it has been read, even if the last offsets held no record.
                 intake.next_offset = Some(stop_at);
@@ -165,6 +184,9 @@ impl<P: Partition> Lane<P> {
             }
             intake.read += 1;
             intake.next_offset = Some(record.offset + 1);
+            intake.last_read = record
+                .timestamp_ms
+                .map(|timestamp_ms| LastRead { offset: record.offset, timestamp_ms });
             let event_ms = match decoder.push(&record) {
                 Ok(event_ms) => event_ms,
                 Err(reason) => {
@@ -189,6 +211,10 @@ impl<P: Partition> Lane<P> {
             }
             intake.newest_ms = intake.newest_ms.max(Some(event_ms));
         })?;
+        if let (Some(found_ms), Some(last)) = (other_ms, last_read) {
+            let LastRead { offset, timestamp_ms: read_ms } = last;
+            return Err(Error::OtherLog { partition: self.partition, offset, found_ms, read_ms });
+        }
         if polled.at_end {
             self.at_end_ms = Some(shared.monotonic_ms());
         } else if polled.records > 0 {

@@ -11,6 +11,7 @@ use crate::Error;
 use crate::checkpoint::{Checkpoint, CheckpointFolder, Identity, Position, Restored};
 use crate::cut::{Cut, Times};
 use crate::operator::{Extent, Operator, Saved};
+use crate::origin::Origin;
 use crate::progress::Totals;
 use crate::recovery::{note_delivered, recover, reset};
 use crate::sink::{EpochOutput, Guarantee, Sink};
@@ -90,15 +91,18 @@ pub(crate) trait Ledger<O: Operator> {
 pub(crate) struct Alone {
     folder: CheckpointFolder,
     identity: Identity,
+    /// The job's, once it is known whether this is its first start.
+    origin: Origin,
     /// The last committed epoch, and the one that its checkpoint's chain begins with.
     epoch: u64,
     base: u64,
 }
 
 impl Alone {
-    /// Takes the folder.
-    pub(crate) fn open(folder: &Path, identity: Identity) -> Result<Self, Error> {
-        Ok(Self { folder: CheckpointFolder::open(folder)?, identity, epoch: 0, base: 0 })
+    /// Takes the folder. `origin` is the job's if there is no checkpoint.
+    pub(crate) fn open(folder: &Path, identity: Identity, origin: Origin) -> Result<Self, Error> {
+        let folder = CheckpointFolder::open(folder)?;
+        Ok(Self { folder, identity, origin, epoch: 0, base: 0 })
     }
 }
 
@@ -108,14 +112,15 @@ impl<O: Operator> Ledger<O> for Alone {
     }
 
     fn reset(&mut self, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
-        reset(&self.folder, sinks)
+        reset(&self.folder, &self.origin, sinks)
     }
 
     fn recover(&mut self, hands: Hands<'_, O>, _: &[i32]) -> Result<Recovered, Error> {
-        let Some(restored) = recover(&self.folder, &self.identity, hands.sinks)? else {
+        let restored = recover(&self.folder, &self.identity, &self.origin, hands.sinks)?;
+        let Some(Restored { checkpoint, chains }) = restored else {
             return Ok(Recovered::default());
         };
-        let Restored { checkpoint, chains } = restored;
+        self.origin = checkpoint.origin;
         (self.epoch, self.base) = (checkpoint.epoch, checkpoint.base);
         hands.operator.restore(checkpoint.watermark_ms, checkpoint.job)?;
         let positions = checkpoint.partitions.into_iter().map(|part| part.position);
@@ -148,6 +153,7 @@ impl<O: Operator> Ledger<O> for Alone {
         let checkpoint = Checkpoint {
             epoch,
             base,
+            origin: self.origin.clone(),
             identity: self.identity.clone(),
             totals: cut.totals,
             watermark_ms: hands.operator.watermark_ms(),

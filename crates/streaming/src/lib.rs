@@ -5,6 +5,7 @@
 //! first, then [`checkpoint`].
 
 pub mod aside;
+mod chain;
 pub mod checkpoint;
 mod cut;
 pub mod decode;
@@ -15,6 +16,7 @@ mod ledger;
 pub mod metrics;
 pub mod operator;
 pub mod options;
+pub mod origin;
 pub mod program;
 pub mod progress;
 mod recovery;

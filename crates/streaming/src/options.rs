@@ -80,7 +80,7 @@ pub struct TimeArgs {
     pub slide: Option<Duration>,
 
     /// Session windows instead: per group, as long as there is no gap of this length.
-    #[arg(long, value_parser = duration::parse, value_name = "DURATION", conflicts_with = "slide")]
+    #[arg(long, value_parser = duration::parse, value_name = "DURATION", conflicts_with_all = ["slide", "window"])]
     pub gap: Option<Duration>,
 
     /// How long rows may come out of order: the watermark of a partition follows this far behind
@@ -118,7 +118,9 @@ pub struct TimeArgs {
     pub group_by: Vec<String>,
 
     /// An aggregate, as in SQL: 'sum(price)', 'avg(price) as mean', 'count(*) filter (where color =
-    /// ''red'')'. Repeat it for more. Any aggregate function of DataFusion will do.
+    /// ''red'')'. Repeat it for more. Any aggregate function of DataFusion will do that needs no order
+    /// of its rows. Arithmetic that overflows ends the job; a sum of integers wraps at 2^63, which
+    /// 'sum(cast(price as decimal(38, 0)))' does not.
     #[arg(long = "agg", value_name = "SQL")]
     pub aggregates: Vec<String>,
 }
@@ -193,9 +195,9 @@ pub struct RunArgs {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 
-    /// Gives up when the broker has been away for this long. Until then the job waits, and goes on
-    /// by itself.
-    #[arg(long, value_parser = duration::parse, default_value = "5m", value_name = "DURATION")]
+    /// Gives up when the broker has been away for this long, 2s or more. Until then the job waits, and
+    /// goes on by itself.
+    #[arg(long, value_parser = broker_timeout, default_value = "5m", value_name = "DURATION")]
     pub broker_timeout: Duration,
 }
 
@@ -398,9 +400,7 @@ impl StreamingArgs {
     /// # Errors
     /// When choices do not go together.
     pub fn job_options(&self, cores: usize) -> Result<JobOptions, Error> {
-        if self.output.sink.is_empty() {
-            return Err(Error::Unsupported("--sink names no sink".into()));
-        }
+        check_sinks(&self.output.sink)?;
         self.run.check(self.input.start)?;
         let others = [SinkArg::Kafka, SinkArg::Csv, SinkArg::Parquet];
         let has_database = self.output.sink.contains(&SinkArg::Database);
@@ -408,6 +408,7 @@ impl StreamingArgs {
         self.run.check_sharing(has_database, has_others)?;
         self.check_topics()?;
         Ok(JobOptions {
+            name: self.run.job.clone(),
             identity: vec![
                 ("topic".to_owned(), self.input.topic.clone()),
                 ("unit of ts".to_owned(), format!("{:?}", self.time.ts_unit).to_lowercase()),
@@ -425,22 +426,30 @@ impl StreamingArgs {
         })
     }
 
-    /// A job that wrote to the topic it reads would read its own rows for ever.
+    /// A job that wrote to the topic it reads would read its own rows for ever; and results are no
+    /// place for records that were set aside.
     fn check_topics(&self) -> Result<(), Error> {
         let topic = &self.input.topic;
-        let writes = self.output.sink.contains(&SinkArg::Kafka);
-        for (flag, other, used) in [
-            ("--output-topic", self.output_topic(), writes),
-            ("--late-topic", self.late_topic(), true),
-            ("--rejected-topic", self.input.rejected_topic(), true),
-        ] {
-            if used && other == *topic {
+        let mut written = vec![
+            ("--late-topic", self.late_topic()),
+            ("--rejected-topic", self.input.rejected_topic()),
+        ];
+        for (flag, other) in &written {
+            if self.output.sink.contains(&SinkArg::Kafka) && *other == self.output_topic() {
                 return Err(Error::Unsupported(format!(
-                    "{flag} must be another topic than {topic}: the job would read what it writes"
+                    "{flag} must be another topic than {other}, which takes the results"
                 )));
             }
         }
-        Ok(())
+        if self.output.sink.contains(&SinkArg::Kafka) {
+            written.push(("--output-topic", self.output_topic()));
+        }
+        match written.iter().find(|(_, other)| other == topic) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Error::Unsupported(format!(
+                "{flag} must be another topic than {topic}: the job would read what it writes"
+            ))),
+        }
     }
 
     /// The topic of late records.
@@ -454,9 +463,31 @@ impl StreamingArgs {
     }
 }
 
+/// There must be a sink, and none twice: it would have each epoch already.
+pub(crate) fn check_sinks<S: ValueEnum + PartialEq>(sinks: &[S]) -> Result<(), Error> {
+    if sinks.is_empty() {
+        return Err(Error::Unsupported("--sink names no sink".into()));
+    }
+    let twice = sinks.iter().enumerate().find(|(at, sink)| sinks[..*at].contains(sink));
+    match twice.and_then(|(_, sink)| sink.to_possible_value()) {
+        None => Ok(()),
+        Some(sink) => Err(Error::Unsupported(format!("--sink names {} twice", sink.get_name()))),
+    }
+}
+
 /// A length in ms; one beyond all reason is the largest there is.
 pub(crate) fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Reads `--broker-timeout`.
+fn broker_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = duration::parse(text)?;
+    // It is looked for every second.
+    if timeout < Duration::from_secs(2) {
+        return Err(format!("{} is too short: write 2s or more", text.trim()));
+    }
+    Ok(timeout)
 }
 
 /// Reads `--trigger`.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arus_kafka::admin::{TopicSpec, ensure_topic};
 use arus_kafka::producer::CountedProducer;
@@ -13,12 +12,13 @@ use arus_kafka::{KafkaArgs, KafkaOption};
 use arus_runtime::clock::{Clock, SystemClock};
 use arus_runtime::logging::LogArgs;
 use arus_runtime::metrics::MetricsArgs;
-use arus_runtime::shutdown::{Shutdown, on_signals};
+use arus_runtime::output;
+use arus_runtime::shutdown::{AtOnce, Shutdown, on_signals};
 use serde::Serialize;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::Error;
-use crate::aside::AsideTopics;
+use crate::aside::{AsideOptions, AsideTopics};
 use crate::decode::NewDecoder;
 use crate::job::{Job, JobOptions};
 use crate::operator::Operator;
@@ -37,6 +37,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// The stop signal.
     pub shutdown: Shutdown,
+    /// Until the job runs, a signal ends the process.
+    starting: AtOnce,
     /// Where the database's futures run.
     pub runtime: Handle,
     /// Cores to spread the work over.
@@ -60,6 +62,7 @@ impl World {
         crate::metrics::describe();
         Ok(Self {
             clock: Arc::new(SystemClock::new()),
+            starting: shutdown.at_once(),
             shutdown,
             runtime: runtime.handle().clone(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -133,8 +136,7 @@ pub(crate) fn run_job<O: Operator>(
     world: World,
 ) -> Result<Progress, Error> {
     let partitions = parts.source.partitions()?.len() as i32;
-    let patience = parts.options.broker_timeout;
-    let aside = aside(kafka, input, parts.late_topic, partitions, patience)?;
+    let aside = aside(kafka, input, parts.late_topic, partitions, &parts.options, &world.shutdown)?;
     let source = if parts.shared.is_some() { parts.source.join()? } else { parts.source };
     let job = Job {
         aside: Arc::new(aside),
@@ -149,6 +151,7 @@ pub(crate) fn run_job<O: Operator>(
         clock: world.clock,
         shutdown: world.shutdown,
     };
+    drop(world.starting);
     let progress = job.run()?;
     if let Some(path) = summary {
         write_summary(path, &progress)?;
@@ -156,12 +159,22 @@ pub(crate) fn run_job<O: Operator>(
     Ok(progress)
 }
 
+/// After a live view, which takes its screen with it: where the results are. Without one the log has
+/// told.
+pub(crate) fn tell_places(live: bool, places: &[String]) -> Result<(), Error> {
+    if live {
+        output::line(format_args!("results: {}", places.join(" · ")))?;
+    }
+    Ok(())
+}
+
 fn aside(
     kafka: &KafkaArgs,
     input: &InputArgs,
     late_topic: Option<String>,
     partitions: i32,
-    patience: Duration,
+    job: &JobOptions,
+    shutdown: &Shutdown,
 ) -> Result<AsideTopics, Error> {
     let rejected_topic = input.rejected_topic();
     for topic in late_topic.iter().chain([&rejected_topic]) {
@@ -184,8 +197,15 @@ fn aside(
     let own = own.map(|(key, value)| KafkaOption { key: key.to_owned(), value: value.to_owned() });
     kafka.kafka_options.splice(0..0, own);
     // As patient as the reading side: a broker that is away is waited for.
-    let make = || CountedProducer::with_delivery_timeout(&kafka, patience);
-    Ok(AsideTopics::new([make()?, make()?], &input.topic, late_topic, rejected_topic))
+    let make = || CountedProducer::with_delivery_timeout(&kafka, job.broker_timeout);
+    Ok(AsideTopics::new(AsideOptions {
+        producers: [make()?, make()?],
+        job: job.name.clone(),
+        source_topic: input.topic.clone(),
+        late_topic,
+        rejected_topic,
+        shutdown: shutdown.clone(),
+    }))
 }
 
 /// Writes the closing figures, whole or not at all.

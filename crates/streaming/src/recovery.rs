@@ -4,10 +4,18 @@ use std::fs;
 
 use crate::Error;
 use crate::checkpoint::{CheckpointFolder, Identity, Restored};
+use crate::origin::Origin;
 use crate::sink::{EpochOutput, Guarantee, Sink};
 
-/// Forgets checkpoints and output.
-pub(crate) fn reset(folder: &CheckpointFolder, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
+/// Forgets checkpoints and output, unless an output is another job's.
+pub(crate) fn reset(
+    folder: &CheckpointFolder,
+    origin: &Origin,
+    sinks: &mut [Box<dyn Sink>],
+) -> Result<(), Error> {
+    for sink in &mut *sinks {
+        refuse_another_job(&sink.name(), sink.written_by()?.as_ref(), origin)?;
+    }
     // Checkpoints first: a kill in between leaves sinks that are ahead, which the next start
     // refuses and names.
     folder.clear()?;
@@ -18,11 +26,31 @@ pub(crate) fn reset(folder: &CheckpointFolder, sinks: &mut [Box<dyn Sink>]) -> R
     Ok(())
 }
 
+/// Rows of a job of another name are not this one's to write on, let alone to wipe.
+pub(crate) fn refuse_another_job(
+    sink: &str,
+    found: Option<&Origin>,
+    own: &Origin,
+) -> Result<(), Error> {
+    match found {
+        Some(found) if found.is_another_job(own) => {
+            let job = found.job().unwrap_or_default();
+            Err(Error::Checkpoint(format!(
+                "{sink}: the rows there are those of {found}, not of {}: write elsewhere, or, if they may \
+                 go, run that job with --job {job} --reset, or remove them by hand",
+                own.job().unwrap_or_default()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The checkpoint to go on from, its epoch made sure to be in every sink; `None` at the start of
-/// all.
+/// all. `origin` is the job's if this is the start of all.
 pub(crate) fn recover(
     folder: &CheckpointFolder,
     identity: &Identity,
+    origin: &Origin,
     sinks: &mut [Box<dyn Sink>],
 ) -> Result<Option<Restored>, Error> {
     let restored = folder.latest()?;
@@ -32,10 +60,19 @@ pub(crate) fn recover(
         let place = format!("the checkpoint in {}", folder.path().display());
         identity.check(&checkpoint.identity, &place)?;
     }
+    let origin = checkpoint.map_or(origin, |checkpoint| &checkpoint.origin);
     let mut lacking = Vec::new();
     for (at, sink) in sinks.iter_mut().enumerate() {
-        sink.take_over(epoch)?;
+        sink.take_over(origin, epoch)?;
         if sink.guarantee() == Guarantee::ExactlyOnce {
+            // Before anything there is touched.
+            let found = sink.written_by()?;
+            refuse_another_job(&sink.name(), found.as_ref(), origin)?;
+            if let (Some(found), true) = (found, epoch > 0)
+                && found != *origin
+            {
+                return Err(Error::Checkpoint(another_start(&sink.name(), &found, origin, folder)));
+            }
             let held = sink.last_epoch()?.unwrap_or(0);
             if held + 1 == epoch {
                 lacking.push(at);
@@ -61,6 +98,14 @@ pub(crate) fn recover(
     Ok(restored)
 }
 
+fn another_start(sink: &str, found: &Origin, origin: &Origin, folder: &CheckpointFolder) -> String {
+    format!(
+        "{sink} holds rows of {found}, but the checkpoint in {} is of {origin}: they do not belong together; \
+         give the folder that does (--checkpoint DIR), another output, or --reset to compute all anew",
+        folder.path().display()
+    )
+}
+
 fn disagreement(sink: &str, held: u64, epoch: u64, folder: &CheckpointFolder) -> String {
     let folder = folder.path().display();
     match (held, epoch) {
@@ -70,7 +115,7 @@ fn disagreement(sink: &str, held: u64, epoch: u64, folder: &CheckpointFolder) ->
         ),
         (_, 0) => format!(
             "{sink} holds epoch {held} of this job, but there is no checkpoint in {folder}: give the folder that belongs \
-             to it (--checkpoint DIR), another --job, or --reset to compute all anew"
+             to it (--checkpoint DIR), another --job and output, or --reset to compute all anew"
         ),
         _ => format!(
             "{sink} holds epoch {held}, but the checkpoint in {folder} stands at epoch {epoch}: they do not belong \

@@ -39,6 +39,8 @@ pub(crate) struct Run<O: Operator> {
     tallies_before: Tallies,
     tallies_began: Tallies,
     tallies_committed: Tallies,
+    /// Whether a partition began where the moment of the start decided, and no epoch tells that yet.
+    unsettled: bool,
     /// When a shutdown was asked for, monotonic ms.
     stopping_since_ms: Option<i64>,
     /// How much had been read when a run with an end last came on, and when that was.
@@ -76,6 +78,7 @@ impl<O: Operator> Run<O> {
             tallies_before: Tallies::new(),
             tallies_began: Tallies::new(),
             tallies_committed: Tallies::new(),
+            unsettled: false,
             stopping_since_ms: None,
             drained: (0, 0),
             started_ms,

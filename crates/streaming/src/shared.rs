@@ -34,6 +34,7 @@ use crate::checkpoint::{Checkpoint, Identity, decode, encode};
 use crate::cut::{Cut, Times};
 use crate::ledger::{Hands, Ledger, Made, Recovered};
 use crate::operator::{Beyond, Extent, Operator, Saved};
+use crate::origin::Origin;
 use crate::progress::Totals;
 use crate::sink::database::OutputTables;
 use crate::sink::{EpochOutput, Sink};
@@ -81,11 +82,12 @@ impl Shared {
     pub(crate) fn new<O: Operator>(
         tables: OutputTables,
         identity: Identity,
+        origin: Origin,
         operator: &mut O,
     ) -> Result<Self, Error> {
         operator.share(false)?;
         Ok(Self {
-            database: Database::new(tables),
+            database: Database::new(tables, origin),
             identity,
             initial: operator.save()?,
             topic: Vec::new(),
@@ -275,6 +277,7 @@ impl Shared {
             let state = Checkpoint {
                 epoch,
                 base,
+                origin: Origin::default(),
                 identity: self.identity.clone(),
                 totals: cut.lane_totals[at],
                 watermark_ms: closed_ms,
@@ -379,6 +382,7 @@ impl<O: Operator> Ledger<O> for Shared {
             let job = Checkpoint {
                 epoch,
                 base: epoch,
+                origin: Origin::default(),
                 identity: self.identity.clone(),
                 totals: Totals::default(),
                 watermark_ms: hands.operator.watermark_ms(),

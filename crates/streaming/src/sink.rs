@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::Error;
 use crate::operator::TableRows;
+use crate::origin::Origin;
 
 pub use arus_window::OutputMode;
 
@@ -73,15 +74,25 @@ pub trait Sink: Send {
     }
 
     /// From now on this process writes here, and no other that did before. Called at the start, and
-    /// when the job begins anew to read; `checkpoint` is the epoch that the job stands at. A sink that
-    /// sees by it that the job does not belong to what is here leaves the others alone: the job will be
-    /// refused. Most sinks find out at each commit whether another process writes here.
+    /// when the job begins anew to read; `checkpoint` is the epoch that the job stands at, and `origin`
+    /// is to be kept beside all epochs from now on. A sink that sees by them that the job does not belong
+    /// to what is here leaves the others alone: the job will be refused. Most sinks find out at each
+    /// commit whether another process writes here.
     ///
     /// # Errors
     /// When the place cannot be had.
-    fn take_over(&mut self, checkpoint: u64) -> Result<(), Error> {
-        let _ = checkpoint;
+    fn take_over(&mut self, origin: &Origin, checkpoint: u64) -> Result<(), Error> {
+        let (_, _) = (origin, checkpoint);
         Ok(())
+    }
+
+    /// Whose epochs are here, as far as the sink can tell, be its rows of what shape they may; `None`
+    /// before the first epoch.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    fn written_by(&mut self) -> Result<Option<Origin>, Error> {
+        Ok(None)
     }
 
     /// The last epoch whose rows are durable here; `None` before the first. Asked after

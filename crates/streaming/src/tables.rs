@@ -1,8 +1,7 @@
 //! Tables as an operator of the job loop: of each key the latest row, and aggregates over these.
 //!
 //! The state may be large and change little, so checkpoints hold the changes of an epoch, and all
-//! rows again once the changes have become as many: so writing costs, all in all, about twice the
-//! changes, and a restart reads no more than twice the rows.
+//! rows again now and then: see [`crate::chain`].
 
 use std::sync::Arc;
 
@@ -15,14 +14,10 @@ use arus_table::{
 use arus_window::{PartitionTime, Updated};
 
 use crate::Error;
+use crate::chain::{Chain, LIMITS};
 use crate::operator::{
     Beyond, Cut, Epoch, Extent, Foresight, Operator, Partition, Saved, TableRows,
 };
-
-/// Fewer changes than this never ask for all rows anew.
-const SMALLEST_BASE: u64 = 16_384;
-/// The longest chain of changes: a restart opens as many files.
-const LONGEST_CHAIN: u64 = 256;
 
 /// The latest row of each key, and aggregates over these or over all messages.
 pub struct Tables {
@@ -49,13 +44,6 @@ enum Sharing {
     All,
     /// Some are.
     Some,
-}
-
-/// Checkpoints that hold changes only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Chain {
-    epochs: u64,
-    changes: u64,
 }
 
 /// The table of one partition.
@@ -120,14 +108,13 @@ impl Tables {
             MessageTotals::new(Arc::clone(&query))?;
         }
         let aggregates = Aggregates::new(Arc::clone(&query));
-        let limits = Chain { epochs: LONGEST_CHAIN, changes: SMALLEST_BASE };
         Ok(Self {
             query,
             per_message,
             aggregates,
             chain: None,
             all_groups: false,
-            limits,
+            limits: LIMITS,
             sharing: Sharing::Alone,
         })
     }
@@ -173,20 +160,6 @@ impl Tables {
         let last = self.aggregates.last().to_vec();
         self.aggregates = Aggregates::restore(Arc::clone(&self.query), last)?;
         Ok(self.aggregates.compute(&[&table])?)
-    }
-
-    /// How much the next checkpoint holds, given its changes and all rows there are.
-    fn extent(&mut self, changes: u64, rows: u64) -> Extent {
-        let chain = self.chain.unwrap_or_default();
-        let next = Chain { epochs: chain.epochs + 1, changes: chain.changes + changes };
-        let most = rows.max(self.limits.changes);
-        let fits = next.changes <= most && next.epochs <= self.limits.epochs;
-        if self.chain.is_some() && fits {
-            self.chain = Some(next);
-            return Extent::Changes;
-        }
-        self.chain = Some(Chain::default());
-        Extent::Whole
     }
 }
 
@@ -435,7 +408,7 @@ impl Operator for Tables {
         }
         let changed: usize = changes.iter().map(Changes::len).sum();
         let rows: usize = partitions.iter().map(|partition| partition.table.len()).sum();
-        let extent = self.extent(changed as u64, rows as u64);
+        let extent = Chain::extent(&mut self.chain, self.limits, changed as u64, rows as u64);
         let mut saved = Vec::with_capacity(partitions.len());
         for (partition, changes) in partitions.iter_mut().zip(&changes) {
             saved.push(partition.save(extent, changes)?);

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::decode::{Decoder, NewDecoder};
 use crate::metrics::{MetricsWatcher, Subject};
 use crate::options::{SinkArg, StreamingArgs, TimeUnitArg};
-use crate::program::{Parts, World, open_source, run_job};
+use crate::program::{Parts, World, open_source, run_job, tell_places};
 use crate::progress::{Progress, Watcher};
 use crate::sink::console::ConsoleSink;
 use crate::sink::csv::CsvSink;
@@ -72,7 +72,10 @@ pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Resul
         shared,
         watchers,
     };
-    run_job(parts, &args.kafka, &args.input, args.output.summary.as_deref(), world)
+    let live = args.output.is_live(world.terminal);
+    let progress = run_job(parts, &args.kafka, &args.input, args.output.summary.as_deref(), world)?;
+    tell_places(live, &places)?;
+    Ok(progress)
 }
 
 /// Where rows go.

@@ -1,14 +1,19 @@
 //! Windows as an operator of the job loop.
+//!
+//! Where many groups are open, a checkpoint holds those that got a row since the one before, and all
+//! of them now and then: see [`crate::chain`].
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arus_window::{
-    Coordinator, CoordinatorSnapshot, OutputMode, PartitionSnapshot, PartitionState, PartitionTime,
-    Updated, WindowQuery,
+    Coordinator, CoordinatorSnapshot, CutPartials, OutputMode, PartitionSnapshot, PartitionState,
+    PartitionTime, Updated, WindowQuery,
 };
 
 use crate::Error;
+use crate::chain::{Chain, LIMITS};
 use crate::operator::{
     Beyond, Cut, Epoch, Extent, Foresight, Operator, Partition, Saved, TableRows,
 };
@@ -18,6 +23,11 @@ pub struct Windows {
     query: Arc<WindowQuery>,
     mode: OutputMode,
     coordinator: Coordinator,
+    /// Since the last checkpoint that held all open windows; `None` before the first one of this
+    /// process.
+    chain: Option<Chain>,
+    /// After so many changes, and so many epochs, a checkpoint holds all again.
+    limits: Chain,
 }
 
 /// Unfinished aggregates of each partition, by number.
@@ -36,7 +46,48 @@ impl Windows {
     /// When the windows cannot be given in this mode.
     pub fn new(query: Arc<WindowQuery>, mode: OutputMode) -> Result<Self, Error> {
         let coordinator = Coordinator::new(Arc::clone(&query), mode)?;
-        Ok(Self { query, mode, coordinator })
+        Ok(Self { query, mode, coordinator, chain: None, limits: LIMITS })
+    }
+
+    /// Writes all open windows again after as many changes as there are rows, and always where there
+    /// are fewer than `changes`, and after `epochs` epochs at the latest.
+    #[must_use]
+    pub fn with_chain_limits(self, changes: u64, epochs: u64) -> Self {
+        Self { limits: Chain { epochs, changes }, ..self }
+    }
+
+    /// What a checkpoint holds of the open windows of each partition.
+    fn saved(
+        &mut self,
+        open: &[RecordBatch],
+        closed_ms: i64,
+    ) -> Result<(Extent, Vec<Saved>), Error> {
+        let rows = open.iter().map(|open| open.num_rows() as u64).sum();
+        let mut changes = None;
+        if rows >= self.limits.changes {
+            let of = |open| CutPartials::changes(&self.query, open);
+            changes = open.iter().map(of).collect::<Result<Option<Vec<_>>, _>>()?;
+        }
+        let (extent, parts) = match &changes {
+            None => {
+                self.chain = None;
+                (Extent::Whole, open)
+            }
+            Some(changes) => {
+                let count = changes.iter().map(|changes| changes.num_rows() as u64).sum();
+                match Chain::extent(&mut self.chain, self.limits, count, rows) {
+                    Extent::Whole => (Extent::Whole, open),
+                    Extent::Changes => (Extent::Changes, &changes[..]),
+                }
+            }
+        };
+        let closed = RecordBatch::try_new(
+            closed_schema(),
+            vec![Arc::new(Int64Array::from(vec![closed_ms]))],
+        );
+        let closed = closed.map_err(arus_window::Error::from)?;
+        let saved = |part: &RecordBatch| Saved { batches: vec![part.clone(), closed.clone()] };
+        Ok((extent, parts.iter().map(saved).collect()))
     }
 }
 
@@ -97,8 +148,8 @@ impl Operator for Windows {
         largest_ms: Option<i64>,
         saved: Vec<Saved>,
     ) -> Result<PartitionState, Error> {
-        let open = saved.into_iter().next_back().and_then(|saved| one(saved.batches));
-        let open = open.ok_or_else(foreign)?;
+        let cuts = saved.into_iter().map(cut_of).collect::<Result<Vec<_>, _>>()?;
+        let open = CutPartials::put_together(&self.query, &cuts)?;
         let snapshot = PartitionSnapshot { largest_ms, open };
         Ok(PartitionState::restore(Arc::clone(&self.query), snapshot)?)
     }
@@ -108,6 +159,7 @@ impl Operator for Windows {
             <[RecordBatch; 2]>::try_from(saved.batches).map_err(|_| foreign())?;
         let snapshot = CoordinatorSnapshot { watermark_ms, waiting, closed };
         self.coordinator = Coordinator::restore(Arc::clone(&self.query), self.mode, snapshot)?;
+        self.chain = None;
         Ok(())
     }
 
@@ -160,8 +212,8 @@ impl Operator for Windows {
         for partition in partitions.iter_mut() {
             open.push(partition.open_partials()?);
         }
-        let saved = open.iter().map(|open| Saved { batches: vec![open.clone()] }).collect();
-        Ok(Some(Cut { extent: Extent::Whole, saved, taken: Partials { closed, open } }))
+        let (extent, saved) = self.saved(&open, closed_ms)?;
+        Ok(Some(Cut { extent, saved, taken: Partials { closed, open } }))
     }
 
     fn finish(&mut self, taken: &Partials, beyond: Option<Beyond>) -> Result<Epoch, Error> {
@@ -184,8 +236,17 @@ impl Operator for Windows {
     }
 }
 
-fn one(batches: Vec<RecordBatch>) -> Option<RecordBatch> {
-    <[RecordBatch; 1]>::try_from(batches).ok().map(|[batch]| batch)
+fn cut_of(saved: Saved) -> Result<CutPartials, Error> {
+    let [open, closed] = <[RecordBatch; 2]>::try_from(saved.batches).map_err(|_| foreign())?;
+    if closed.schema() != closed_schema() || closed.num_rows() != 1 {
+        return Err(foreign());
+    }
+    Ok(CutPartials { open, closed_ms: closed.column(0).as_primitive::<Int64Type>().value(0) })
+}
+
+/// Up to when windows were closed, ms: one row.
+fn closed_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("closed_ms", DataType::Int64, false)]))
 }
 
 /// A checkpoint whose batches are not those of windows.

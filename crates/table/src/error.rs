@@ -81,3 +81,22 @@ pub enum Error {
     #[error("rows cannot be computed: {0}")]
     Arrow(#[from] ArrowError),
 }
+
+impl Error {
+    /// Whether what was asked for cannot be, whatever the rows.
+    pub fn is_wrong_use(&self) -> bool {
+        match self {
+            Error::ColumnType { .. }
+            | Error::SameColumn { .. }
+            | Error::UnsupportedType { .. }
+            | Error::DuplicateGrouping { .. }
+            | Error::NoAggregates
+            | Error::Unbounded { .. } => true,
+            Error::Aggregate(error) => error.is_wrong_use(),
+            Error::MissingValue { .. }
+            | Error::RowShape { .. }
+            | Error::TooLarge(_)
+            | Error::Arrow(_) => false,
+        }
+    }
+}

@@ -219,11 +219,7 @@ impl TableQuery {
             let Grouping { name, group_by } = &planned.grouping;
             lines.push((format!("grouping {name}"), group_by.join(", ")));
         }
-        let aggregates: Vec<String> = self
-            .aggregates
-            .iter()
-            .map(|aggregate| format!("{} as {}", aggregate.text, aggregate.name))
-            .collect();
+        let aggregates: Vec<String> = self.aggregates.iter().map(Aggregate::described).collect();
         lines.push(("aggregates".to_owned(), aggregates.join(", ")));
         lines
     }

@@ -10,11 +10,14 @@ use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, GroupsAccumulator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::aggregate::{AggregateFunctionExpr, LoweredAggregateBuilder};
+use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 
@@ -84,7 +87,7 @@ impl Aggregate {
     ) -> Result<Self, Error> {
         let text = text.0.trim();
         let refuse = |reason: String| Error::Aggregate { text: text.to_owned(), reason };
-        let planned = |error: datafusion::error::DataFusionError| refuse(first_line(&error));
+        let planned = |error: DataFusionError| refuse(first_line(&error) + &hint(text, schema));
         let columns = DFSchema::try_from(Arc::clone(schema)).map_err(planned)?;
         let expression = session.create_logical_expr(text, &columns).map_err(planned)?;
         let (name, expression) = named(expression);
@@ -123,13 +126,30 @@ impl Aggregate {
         let function = lowered.aggregate;
         Ok(Self {
             text: text.to_owned(),
-            arguments: function.expressions(),
-            filter: lowered.filter,
+            arguments: function
+                .expressions()
+                .into_iter()
+                .map(checked)
+                .collect::<Result<_, _>>()
+                .map_err(planned)?,
+            filter: lowered.filter.map(checked).transpose().map_err(planned)?,
             state_fields: function.state_fields().map_err(planned)?,
             output_field: Arc::new(function.field().as_ref().clone().with_name(&name)),
             name,
             function,
         })
+    }
+
+    /// What the user wrote, with the name of its column.
+    pub fn described(&self) -> String {
+        let unnamed = self.text.trim_end_matches('"').strip_suffix(&self.name);
+        let unnamed =
+            unnamed.map(|text| text.trim_end_matches('"').trim_end().to_ascii_lowercase());
+        let is_named = unnamed.is_some_and(|text| text.ends_with(" as"));
+        match is_named {
+            true => self.text.clone(),
+            false => format!("{} as {}", self.text, self.name),
+        }
     }
 
     /// DataFusion's name of the function, such as `sum`.
@@ -182,6 +202,20 @@ impl Aggregate {
     }
 }
 
+/// The expression with arithmetic that fails where it would overflow: better no row than a wrong
+/// one.
+fn checked(expression: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let checked = expression.transform_up(|expression| {
+        Ok(match expression.downcast_ref::<BinaryExpr>() {
+            Some(binary) => {
+                Transformed::yes(Arc::new(binary.clone().with_fail_on_overflow(true)) as _)
+            }
+            None => Transformed::no(expression),
+        })
+    });
+    checked.data()
+}
+
 /// Takes names off (the outermost is the user's), or makes a plain one of the expression.
 fn named(expression: Expr) -> (String, Expr) {
     let mut name = None;
@@ -202,8 +236,105 @@ fn named(expression: Expr) -> (String, Expr) {
     (name, expression)
 }
 
+/// What other engines call it, or what may be meant, for a text that cannot be planned.
+fn hint(text: &str, schema: &SchemaRef) -> String {
+    /// Spark's and ksqlDB's functions, and DataFusion's.
+    const NAMES: [(&str, &str); 11] = [
+        ("approx_count_distinct", "approx_distinct(x)"),
+        ("collect_list", "array_agg(x)"),
+        ("collect_set", "array_agg(distinct x)"),
+        ("count_distinct", "count(distinct x)"),
+        ("earliest_by_offset", "first_value(x)"),
+        ("first", "first_value(x)"),
+        ("last", "last_value(x)"),
+        ("latest_by_offset", "last_value(x)"),
+        ("percentile_approx", "approx_percentile_cont(x, 0.95)"),
+        ("std", "stddev(x)"),
+        ("variance", "var(x)"),
+    ];
+    let function = text.split('(').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if let Some((_, known)) = NAMES.iter().find(|(name, _)| *name == function) {
+        return format!(" (it is {known} here)");
+    }
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    format!(
+        " (the rows have {}; each aggregate is an --agg of its own)",
+        names.collect::<Vec<_>>().join(", ")
+    )
+}
+
 /// DataFusion's errors may go on for lines; the first says what is wrong.
-fn first_line(error: &datafusion::error::DataFusionError) -> String {
+fn first_line(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
     text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::Int64Array;
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    fn schema() -> SchemaRef {
+        let integer = |name: &str| Field::new(name, DataType::Int64, true);
+        Arc::new(Schema::new(vec![integer("price"), integer("amount")]))
+    }
+
+    fn plan(text: &str) -> Result<Aggregate, Error> {
+        Aggregate::plan(&SessionContext::new().state(), &schema(), &text.into())
+    }
+
+    #[test]
+    fn what_cannot_be_planned_is_told_with_what_can() {
+        let cases = [
+            ("price", "it is no call of an aggregate function"),
+            ("sum(nope)", "the rows have price, amount"),
+            ("sum(price), count(*)", "each aggregate is an --agg of its own"),
+            ("collect_list(price)", "it is array_agg(x) here"),
+            ("std(price)", "it is stddev(x) here"),
+            ("First(price)", "it is first_value(x) here"),
+            ("array_agg(price order by amount)", "an order inside an aggregate"),
+        ];
+        for (text, part) in cases {
+            let error = plan(text).unwrap_err();
+            assert!(error.is_wrong_use() && error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_is_described_once() {
+        let cases = [
+            ("sum(price)", "sum(price) as sum_price"),
+            ("count(*) AS purchases", "count(*) AS purchases"),
+            ("sum(amount) as amount", "sum(amount) as amount"),
+            ("min(price) as \"Least\"", "min(price) as \"Least\""),
+        ];
+        for (text, described) in cases {
+            assert_eq!(plan(text).unwrap().described(), described);
+        }
+    }
+
+    #[test]
+    fn arithmetic_that_overflows_is_an_error_and_no_number() {
+        let numbers = |of: [i64; 2]| -> ArrayRef { Arc::new(Int64Array::from(of.to_vec())) };
+        let largest = [i64::MAX, 1];
+        for text in [
+            "sum(price * 2)",
+            "sum(price + amount)",
+            "max(-2 - price) filter (where price * 2 > 0)",
+        ] {
+            let planned = plan(text).unwrap();
+            let rows = |price| {
+                let columns = vec![numbers(price), numbers([7, 7])];
+                RecordBatch::try_new(schema(), columns).unwrap()
+            };
+            planned.inputs(&rows([5, 1])).unwrap();
+            let error = planned.inputs(&rows(largest)).unwrap_err().to_string();
+            assert!(error.to_lowercase().contains("overflow"), "{text}: {error}");
+        }
+    }
 }

@@ -54,3 +54,17 @@ pub enum Error {
     )]
     DataFusion(#[from] DataFusionError),
 }
+
+impl Error {
+    /// Whether what was asked for cannot be, whatever the rows.
+    pub fn is_wrong_use(&self) -> bool {
+        match self {
+            Error::UnknownColumn { .. }
+            | Error::TimeType { .. }
+            | Error::Aggregate { .. }
+            | Error::DuplicateColumn { .. }
+            | Error::Window(_) => true,
+            Error::Snapshot(_) | Error::Arrow(_) | Error::DataFusion(_) => false,
+        }
+    }
+}

@@ -10,7 +10,7 @@ use datafusion::arrow::compute::{SortColumn, concat_batches, lexsort_to_indices}
 
 use crate::groups::Groups;
 use crate::partition::{keep_rows, take_all};
-use crate::query::PARTIAL_KEYS;
+use crate::query::{PARTIAL_KEYS, TOUCHED};
 use crate::session::{Components, group_rows, merge_sessions, spans_of};
 use crate::{Error, Span, Window, WindowQuery};
 
@@ -41,7 +41,9 @@ pub(crate) fn finish(
         false => output,
         true => {
             let mut touched = vec![false; rows.spans.len()];
-            for (row, was_touched) in partials.column(2).as_boolean().values().iter().enumerate() {
+            for (row, was_touched) in
+                partials.column(TOUCHED).as_boolean().values().iter().enumerate()
+            {
                 touched[rows.of_row[row]] |= was_touched;
             }
             keep_rows(&output, touched)?

@@ -13,18 +13,11 @@ use datafusion::arrow::datatypes::TimestampMillisecondType;
 use crate::aggregate::Inputs;
 use crate::groups::{Emitted, Groups};
 use crate::late::{LateRow, Updated};
+use crate::passed::PassedWindows;
 use crate::query::PARTIAL_KEYS;
 use crate::session::Sessions;
+use crate::snapshot::PartitionSnapshot;
 use crate::{Error, PartitionWatermark, Span, Window, WindowQuery};
-
-/// What a partition needs to go on after a restart.
-#[derive(Clone, Debug)]
-pub struct PartitionSnapshot {
-    /// The largest event time read there; `None` before the first row.
-    pub largest_ms: Option<i64>,
-    /// Its open windows ([`WindowQuery::partial_schema`]).
-    pub open: RecordBatch,
-}
 
 /// The open windows of one partition.
 pub struct PartitionState {
@@ -35,9 +28,17 @@ pub struct PartitionState {
 }
 
 enum Windows {
-    /// By start; all of one length.
-    Grid(BTreeMap<i64, Groups>),
+    Grid(Grid),
     Session(Sessions),
+}
+
+/// Windows of one length.
+#[derive(Default)]
+struct Grid {
+    /// Those that rows may come for, by start.
+    open: BTreeMap<i64, Groups>,
+    /// Those before them.
+    passed: PassedWindows,
 }
 
 /// Which rows of a batch go where.
@@ -54,7 +55,7 @@ impl PartitionState {
     pub fn new(query: Arc<WindowQuery>) -> Self {
         let windows = match query.window() {
             Window::Session { .. } => Windows::Session(Sessions::default()),
-            _ => Windows::Grid(BTreeMap::new()),
+            _ => Windows::Grid(Grid::default()),
         };
         let watermark = PartitionWatermark::new(query.delay_ms());
         Self { query, watermark, windows, scratch: Assignment::default() }
@@ -72,7 +73,9 @@ impl PartitionState {
         state.watermark = PartitionWatermark::restore(state.query.delay_ms(), snapshot.largest_ms);
         match &mut state.windows {
             Windows::Session(sessions) => sessions.restore(&snapshot.open)?,
-            Windows::Grid(windows) => restore_grid(&state.query, windows, &snapshot.open)?,
+            Windows::Grid(grid) => {
+                grid.restore(&state.query, state.watermark.floor_ms(), &snapshot.open)?
+            }
         }
         Ok(state)
     }
@@ -110,7 +113,7 @@ impl PartitionState {
                 sessions.add(&self.query, times, &keys, &inputs, kept)?;
                 Ok(updated)
             }
-            Windows::Grid(windows) => {
+            Windows::Grid(grid) => {
                 let walk =
                     Walk { watermark: &mut self.watermark, window: self.query.window(), closed_ms };
                 let updated = walk.grid(times.values(), &mut self.scratch.rows);
@@ -118,7 +121,7 @@ impl PartitionState {
                     if chosen.is_empty() {
                         continue;
                     }
-                    let groups = match windows.entry(start_ms) {
+                    let groups = match grid.open.entry(start_ms) {
                         std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                         std::collections::btree_map::Entry::Vacant(entry) => entry
                             .insert(Groups::new(self.query.key_schema(), self.query.aggregates())?),
@@ -134,6 +137,7 @@ impl PartitionState {
                 }
                 // A window that is not fed any more must not keep its vector for ever.
                 self.scratch.rows.clear();
+                grid.pass(&self.query, self.watermark.floor_ms())?;
                 Ok(updated)
             }
         }
@@ -146,16 +150,11 @@ impl PartitionState {
     pub fn close(&mut self, closed_ms: i64) -> Result<RecordBatch, Error> {
         match &mut self.windows {
             Windows::Session(sessions) => sessions.close(&self.query, closed_ms),
-            Windows::Grid(windows) => {
-                let mut closed = Vec::new();
-                while let Some(entry) = windows.first_entry() {
-                    let span = grid_span(&self.query, *entry.key());
-                    if !span.is_passed_by(closed_ms) {
-                        break;
-                    }
-                    let mut groups = entry.remove();
-                    closed.push(partial(&self.query, span, groups.take_states()?)?);
-                }
+            Windows::Grid(grid) => {
+                grid.pass(&self.query, closed_ms)?;
+                let size_ms = grid_span(&self.query, 0).end_ms;
+                let first_ms = closed_ms.saturating_sub(size_ms).saturating_add(1);
+                let closed = grid.passed.take_before(first_ms);
                 Ok(concat_batches(self.query.partial_schema(), &closed)?)
             }
         }
@@ -168,9 +167,9 @@ impl PartitionState {
     pub fn open_partials(&mut self) -> Result<RecordBatch, Error> {
         match &mut self.windows {
             Windows::Session(sessions) => sessions.open_partials(&self.query),
-            Windows::Grid(windows) => {
-                let mut open = Vec::with_capacity(windows.len());
-                for (&start_ms, groups) in windows.iter_mut() {
+            Windows::Grid(grid) => {
+                let mut open = grid.passed.settle()?;
+                for (&start_ms, groups) in &mut grid.open {
                     let span = grid_span(&self.query, start_ms);
                     let groups = groups.copy_states(self.query.aggregates())?;
                     open.push(partial(&self.query, span, groups)?);
@@ -190,8 +189,10 @@ impl PartitionState {
     /// all are closed.
     pub fn latest_end_ms(&self) -> Option<i64> {
         match &self.windows {
-            Windows::Grid(windows) => {
-                windows.keys().next_back().map(|&start_ms| grid_span(&self.query, start_ms).end_ms)
+            Windows::Grid(grid) => {
+                let last_ms = grid.open.keys().next_back().copied();
+                let last_ms = last_ms.or_else(|| grid.passed.last_start_ms());
+                last_ms.map(|start_ms| grid_span(&self.query, start_ms).end_ms)
             }
             Windows::Session(sessions) => sessions.latest_end_ms(),
         }
@@ -200,7 +201,9 @@ impl PartitionState {
     /// How many rows (window and group) are open.
     pub fn open_rows(&self) -> usize {
         match &self.windows {
-            Windows::Grid(windows) => windows.values().map(Groups::len).sum(),
+            Windows::Grid(grid) => {
+                grid.passed.rows() + grid.open.values().map(Groups::len).sum::<usize>()
+            }
             Windows::Session(sessions) => sessions.len(),
         }
     }
@@ -208,7 +211,9 @@ impl PartitionState {
     /// Memory of the open windows, bytes. Not for hot paths.
     pub fn size(&self) -> usize {
         match &self.windows {
-            Windows::Grid(windows) => windows.values().map(Groups::size).sum(),
+            Windows::Grid(grid) => {
+                grid.passed.size() + grid.open.values().map(Groups::size).sum::<usize>()
+            }
             Windows::Session(sessions) => sessions.size(),
         }
     }
@@ -308,7 +313,7 @@ impl Updated {
     }
 }
 
-fn grid_span(query: &WindowQuery, start_ms: i64) -> Span {
+pub(crate) fn grid_span(query: &WindowQuery, start_ms: i64) -> Span {
     let size_ms = match query.window() {
         Window::Tumbling { size_ms } | Window::Hopping { size_ms, .. } => size_ms,
         Window::Session { gap_ms } => gap_ms,
@@ -329,27 +334,50 @@ fn partial(query: &WindowQuery, span: Span, groups: Emitted) -> Result<RecordBat
     Ok(RecordBatch::try_new(Arc::clone(query.partial_schema()), columns)?)
 }
 
-fn restore_grid(
-    query: &Arc<WindowQuery>,
-    windows: &mut BTreeMap<i64, Groups>,
-    open: &RecordBatch,
-) -> Result<(), Error> {
-    let starts = open.column(0).as_primitive::<TimestampMillisecondType>().values().clone();
-    let mut at = 0;
-    // A snapshot holds its windows one after the other.
-    while at < starts.len() {
-        let length = starts[at..].iter().take_while(|start| **start == starts[at]).count();
-        let part = open.slice(at, length);
-        let mut groups = Groups::new(query.key_schema(), query.aggregates())?;
-        let states = query.partial_states();
-        let keys = &part.columns()[PARTIAL_KEYS..states];
-        // What was touched before the snapshot is in the rows of the snapshot's own epoch.
-        let settled = BooleanArray::from(vec![false; length]);
-        groups.merge(query.aggregates(), keys, &settled, &part.columns()[states..])?;
-        windows.insert(starts[at], groups);
-        at += length;
+impl Grid {
+    /// No row comes any more for windows that end by `passed_ms`.
+    fn pass(&mut self, query: &WindowQuery, passed_ms: i64) -> Result<(), Error> {
+        while let Some(entry) = self.open.first_entry() {
+            let span = grid_span(query, *entry.key());
+            if !span.is_passed_by(passed_ms) {
+                break;
+            }
+            let states = entry.remove().take_states()?;
+            self.passed.push(query, partial(query, span, states)?)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn restore(
+        &mut self,
+        query: &WindowQuery,
+        passed_ms: i64,
+        snapshot: &RecordBatch,
+    ) -> Result<(), Error> {
+        let starts = snapshot.column(0).as_primitive::<TimestampMillisecondType>().values();
+        let mut at = 0;
+        // A snapshot holds its windows one after the other.
+        while at < starts.len() {
+            let length = starts[at..].iter().take_while(|start| **start == starts[at]).count();
+            let part = snapshot.slice(at, length);
+            let span = grid_span(query, starts[at]);
+            at += length;
+            if span.is_passed_by(passed_ms) {
+                self.passed.push(query, part)?;
+                continue;
+            }
+            let mut groups = Groups::new(query.key_schema(), query.aggregates())?;
+            let states = query.partial_states();
+            let keys = &part.columns()[PARTIAL_KEYS..states];
+            // What was touched before the snapshot is in the rows of the snapshot's own epoch.
+            let settled = BooleanArray::from(vec![false; length]);
+            groups.merge(query.aggregates(), keys, &settled, &part.columns()[states..])?;
+            self.open.insert(span.start_ms, groups);
+        }
+        // The same of those that have passed.
+        self.passed.settle()?;
+        Ok(())
+    }
 }
 
 /// The chosen rows of every array.

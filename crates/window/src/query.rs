@@ -43,6 +43,8 @@ pub struct WindowQuery {
 
 /// Where the columns of a partial begin: window start, window end, touched, keys …, states ….
 pub(crate) const PARTIAL_KEYS: usize = 3;
+/// The place of `touched` in a partial.
+pub(crate) const TOUCHED: usize = 2;
 
 impl WindowQuery {
     /// Plans a query over rows of `input`.
@@ -164,11 +166,7 @@ impl WindowQuery {
             .map(|field| format!("{} {}", field.name(), field.data_type()))
             .collect();
         lines.push(("group by".to_owned(), keys.join(", ")));
-        let aggregates: Vec<String> = self
-            .aggregates
-            .iter()
-            .map(|aggregate| format!("{} as {}", aggregate.text, aggregate.name))
-            .collect();
+        let aggregates: Vec<String> = self.aggregates.iter().map(Aggregate::described).collect();
         lines.push(("aggregates".to_owned(), aggregates.join(", ")));
         lines
     }

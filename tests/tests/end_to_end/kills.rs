@@ -50,6 +50,24 @@ fn killed_at_random_moments_the_table_is_exact() {
     rows::assert_same("the table", &world.rows(&["furniture"]), &verdict.rows);
 }
 
+/// Before it has read anything, too: what came since its first start is read by the next.
+#[test]
+fn killed_before_its_first_trigger_a_job_that_begins_at_the_latest_loses_nothing() {
+    let world = World::named("killed_latest").start();
+    world.make_topic(2);
+    let send = |count: u64| {
+        let _ = world.producer().with("--rate", 0).with("--count", count).run().well();
+    };
+    send(300);
+    let job = || world.streaming().with("--start", "latest");
+    let mut running = job().with("--trigger", "1h").start();
+    world.wait_for_epoch_after(0, &mut running);
+    send(500);
+    running.kill();
+    let _ = job().with("--trigger", "available-now").run().well();
+    assert_eq!(world.summary().total.read, 500);
+}
+
 #[test]
 fn killed_at_random_moments_the_files_are_exact() {
     let world = World::named("killed_files").start();

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use arus_kafka::admin::delete_topic;
 use arus_runtime::clock::{Clock, SystemClock};
 use arus_tests::judge::Question;
 use arus_tests::process::Program;
@@ -59,6 +60,8 @@ fn wrong_use_is_code_2_and_lists_what_is_right() {
         (world.streaming().with("--trigger", "sometimes"), "available-now"),
         (world.streaming().with("--threads", 0), "1..=256"),
         (world.streaming().switch("--frobnicate"), "--help"),
+        (world.streaming().with("--gap", "1s"), "'--window <DURATION>' cannot be used with"),
+        (world.streaming().with("--broker-timeout", "1s"), "2s or more"),
         (world.producer().with("--late-fraction", 2), "from 0 to 1"),
         (world.producer().with("--start-time", "yesterday"), "2024-01-01T00:00:00Z"),
         (world.bank_producer().with("--closure-fraction", 2), "from 0 to 1"),
@@ -87,12 +90,26 @@ fn choices_that_cannot_work_are_told_before_anything_is_written() {
         ),
         (world.draining().with("--late-topic", world.topic()), vec!["--late-topic"]),
         (
-            world.draining().with("--gap", "1s").with("--output-mode", "update"),
+            world
+                .draining()
+                .with("--sink", "kafka")
+                .with("--output-topic", "results")
+                .with("--late-topic", "results"),
+            vec!["--late-topic", "which takes the results"],
+        ),
+        (world.draining().with("--sink", "csv,csv"), vec!["--sink names csv twice"]),
+        (world.draining().with("--trigger", "0s"), vec!["--trigger"]),
+        (
+            world
+                .draining()
+                .without("--window")
+                .with("--gap", "1s")
+                .with("--output-mode", "update"),
             vec!["session", "append or complete"],
         ),
     ];
     for (program, words) in cases {
-        assert_tells(&program.run().sentence(), &words);
+        assert_tells(&program.run().refusal(), &words);
         assert_eq!(world.epoch(), 0);
     }
 }
@@ -110,6 +127,21 @@ fn a_checkpoint_folder_that_cannot_be_is_named() {
     }
     let _ = world.draining().run().well();
     world.check(&world.question());
+}
+
+/// A topic of that name that has grown past what was read of the one before.
+#[test]
+fn a_topic_that_was_made_anew_is_not_read_from_the_middle() {
+    let world = World::named("made_anew").in_memory().start();
+    let _ = world.producer().with("--count", 2_000).run().well();
+    let _ = world.draining().run().well();
+    assert!(delete_topic(&world.kafka(), world.topic()).expect("the broker is there"));
+    let another = world.producer().with("--start-time", "2024-02-01T00:00:00Z");
+    let _ = another.with("--count", 4_000).run().well();
+    let sentence = world.draining().run().sentence();
+    assert_tells(&sentence, &["has another record at offset", "made anew", "--reset"]);
+    let _ = world.draining().switch("--reset").run().well();
+    assert_eq!(world.summary().total.read, 4_000);
 }
 
 /// Runs a job that meets a full disk at work, then one that does not; gives what the first said.

@@ -211,13 +211,13 @@ fn what_cannot_be_shared_is_refused_in_a_sentence() {
     let _ = world.producer().run().well();
     let shared = || member(&world, world.draining(), 0).with("--trigger", "available-now");
     let cases = [
-        (shared().with("--gap", "1s"), "session windows cannot be shared"),
+        (shared().without("--window").with("--gap", "1s"), "session windows cannot be shared"),
         (shared().with("--output-mode", "update"), "only append mode can be shared"),
         (shared().with("--sink", "csv"), "--sink database"),
         (shared().with("--start", "committed"), "leave out --start committed"),
     ];
     for (job, part) in cases {
-        let told = job.run().sentence();
+        let told = job.run().refusal();
         assert!(told.contains(part), "{told} should say {part}");
     }
     // A table whose state is in somebody's folder, and the other way round.

@@ -1,7 +1,12 @@
 //! Asked to stop: the programs end well, and the next start goes on from there.
 
-use arus_tests::World;
+use std::time::Duration;
+
+use arus_tests::{LIMIT, World, wait_until};
 use rustix::process::Signal;
+
+/// Nobody listens there: the port is reserved, and no ordinary program takes it.
+const NOBODY: &str = "127.0.0.1:1";
 
 #[test]
 fn a_stopped_job_goes_on_where_it_stood() {
@@ -31,7 +36,7 @@ fn a_stopped_job_goes_on_where_it_stood() {
 fn a_stopped_producer_sends_what_it_has() {
     let world = World::named("producer_stopped").in_memory().start();
     let producer = world.producer().with("--rate", 5_000).with("--count", 1_000_000).start();
-    arus_tests::wait_until("some records", arus_tests::LIMIT, || {
+    wait_until("some records", LIMIT, || {
         let found = arus_kafka::inspect::read_topic(&world.kafka(), world.topic());
         found.ok().filter(|records| records.len() > 1_000)
     });
@@ -48,7 +53,7 @@ fn results_from_now_on_and_from_where_the_group_stood() {
     let _ = world.draining().with("--start", "latest").run().well();
     assert_eq!(world.summary().run.read, 0);
     // All of it, which is committed to the group.
-    let _ = world.draining().run().well();
+    let _ = world.draining().switch("--reset").run().well();
     assert_eq!(world.summary().run.read, 20_000);
     let _ = world.producer().with("--count", 500).run().well();
     // Another checkpoint and other files, but the same group.
@@ -59,4 +64,66 @@ fn results_from_now_on_and_from_where_the_group_stood() {
         .with("--start", "committed");
     let _ = job.run().well();
     assert_eq!(world.summary().run.read, 500);
+}
+
+/// Nothing has begun, so there is nothing to finish.
+#[test]
+fn a_program_that_waits_for_its_servers_stops_at_once() {
+    let world = World::named("stopped_waiting").in_memory().start();
+    let database = format!("postgres://arus@{NOBODY}/arus");
+    let cases = [
+        (world.streaming().with("--brokers", NOBODY), "no broker yet"),
+        (world.bank_consumer().with("--brokers", NOBODY), "no broker yet"),
+        (world.producer().with("--brokers", NOBODY), "no broker yet"),
+        (world.streaming().with("--database-url", &database), "database unavailable"),
+        (world.bank_consumer().with("--database-url", &database), "database unavailable"),
+    ];
+    world.make_topic(1);
+    for (program, waits) in cases {
+        let waiting = program.with("--retry-for", "10m").with("--log", "debug").start();
+        wait_until("it to wait", LIMIT, || waiting.stderr().contains(waits).then_some(()));
+        waiting.signal(Signal::TERM);
+        let ended = waiting.finished(Duration::from_secs(5)).well();
+        assert!(ended.stderr.ends_with("stopped before it began\n"), "{}", ended.stderr);
+    }
+}
+
+/// Records that were set aside and not acknowledged are set aside again by the next start.
+#[test]
+fn a_job_stops_soon_though_the_broker_is_gone() {
+    let mut world = World::named("stopped_alone").embedded().start();
+    world.make_topic(4);
+    let bad = world.producer().with("--bad-fraction", 0.5).with("--rate", 5_000);
+    let bad = bad.with("--count", 10_000_000).start();
+    let mut job = world.streaming().with("--trigger", "100ms").start();
+    world.wait_for_epoch_after(1, &mut job);
+    world.kill_broker();
+    bad.kill();
+    job.signal(Signal::TERM);
+    let ended = job.finished(Duration::from_secs(15));
+    // It depends on the moment whether records were on their way.
+    if ended.code != Some(0) {
+        assert!(ended.sentence().contains("the next start sets them aside again"));
+    }
+    world.restart_broker();
+    let _ = world.draining().run().well();
+    world.check(&world.question());
+}
+
+#[test]
+fn a_job_that_drains_waits_for_the_broker_to_tell_what_is_there() {
+    let mut world = World::named("drained_alone").embedded().start();
+    let _ = world.producer().run().well();
+    let mut job = world.streaming().with("--trigger", "100ms").switch("--drain").start();
+    world.wait_for_epoch_after(0, &mut job);
+    world.kill_broker();
+    job.signal(Signal::TERM);
+    // Time enough to ask in vain.
+    wait_until("the broker to be missed", LIMIT, || {
+        job.stderr().contains("the broker does not answer").then_some(())
+    });
+    world.restart_broker();
+    let _ = job.finished(LIMIT).well();
+    world.check(&world.question());
+    assert_eq!(world.summary().total.read, 20_000);
 }

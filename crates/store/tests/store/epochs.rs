@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
-use arus_store::{EpochStep, Error, TableWrite};
+use arus_store::{EpochStep, Error, LastCommit, TableWrite};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::{batch, on_both, open, open_with, settle, table_for};
 
@@ -13,6 +14,7 @@ on_both!(
     an_epoch_follows_its_predecessor,
     of_two_writers_one_wins,
     several_jobs_move_together_or_not_at_all,
+    a_writer_does_not_go_on_with_epochs_of_another,
     jobs_do_not_meet,
     a_commit_cut_short_leaves_all_or_nothing,
     reset_forgets,
@@ -104,7 +106,7 @@ async fn several_jobs_move_together_or_not_at_all(url: &str) {
     let (one, two) = ("together/1", "together/2");
     store.reset_jobs(&[one, two], &[&table]).await.unwrap();
     store.ensure_table(&table).await.unwrap();
-    let step = |job, previous, epoch| EpochStep { job, previous, epoch };
+    let step = |job, previous, epoch| EpochStep { job, previous, epoch, writer: "" };
     let batches = [rows(2, 1), rows(2, 2)];
     let write = |at: usize| [TableWrite::Upsert { table: &table, rows: &batches[at] }];
     let both = [step(one, None, 1), step(two, None, 7)];
@@ -112,7 +114,7 @@ async fn several_jobs_move_together_or_not_at_all(url: &str) {
     // The second stands elsewhere: neither moves.
     let torn = [step(one, Some(1), 2), step(two, Some(6), 8)];
     match store.commit_epochs(&torn, &write(1)).await {
-        Err(Error::EpochConflict { job, found, previous }) => {
+        Err(Error::EpochConflict { job, found, previous, .. }) => {
             assert_eq!((job.as_str(), found, previous), (two, Some(7), Some(6)));
         }
         other => panic!("{other:?}"),
@@ -126,6 +128,34 @@ async fn several_jobs_move_together_or_not_at_all(url: &str) {
     store.reset_jobs(&[one, two], &[]).await.unwrap();
     assert_eq!(store.last_epoch(one).await.unwrap(), None);
     assert_eq!(store.last_epoch(two).await.unwrap(), None);
+    store.close().await;
+}
+
+/// Two that happen to be as far as each other.
+async fn a_writer_does_not_go_on_with_epochs_of_another(url: &str) {
+    let job = "writers";
+    let table = table_for(job, &rows(1, 0), &["id"]);
+    let store = open_with(url, &[&table]).await;
+    let commit = async |writer, previous, epoch: u64| {
+        let batch = rows(2, epoch as i64);
+        let step = EpochStep { job, previous, epoch, writer };
+        let write = TableWrite::Upsert { table: &table, rows: &batch };
+        store.commit_epochs(&[step], &[write]).await
+    };
+    commit("one", None, 1).await.unwrap();
+    let error = commit("two", Some(1), 2).await.unwrap_err();
+    assert!(
+        error.to_string().contains("expected epoch 1 in the database and found 1 (one)"),
+        "{error}"
+    );
+    let last = store.last_commit(job).await.unwrap().unwrap();
+    assert_eq!(last, LastCommit { epoch: 1, writer: "one".to_owned() });
+    commit("one", Some(1), 2).await.unwrap();
+    assert_eq!(store.read_table(&table).await.unwrap(), rows(2, 2));
+    store.reset_job(job, &[&table]).await.unwrap();
+    store.ensure_table(&table).await.unwrap();
+    commit("two", None, 1).await.unwrap();
+    assert_eq!(store.last_commit(job).await.unwrap().unwrap().writer, "two");
     store.close().await;
 }
 
@@ -197,5 +227,27 @@ async fn names_of_jobs(url: &str) {
         let result = store.last_epoch(job).await;
         assert!(matches!(result, Err(Error::InvalidJob { .. })), "{job:?}");
     }
+    store.close().await;
+}
+
+/// A file of an older version, which kept no writer: its jobs go on, as those of nobody.
+#[tokio::test]
+async fn a_table_of_epochs_without_writers_gets_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let mut old = options.connect().await.unwrap();
+    for sql in [
+        "CREATE TABLE arus_epochs (job TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, \
+         commit_mark TEXT NOT NULL, committed_at TEXT NOT NULL) WITHOUT ROWID",
+        "INSERT INTO arus_epochs VALUES ('old', 7, 'mark', '2026-01-01T00:00:00.000Z')",
+    ] {
+        sqlx::query(sql).execute(&mut old).await.unwrap();
+    }
+    old.close().await.unwrap();
+    let store = open(&format!("sqlite://{}", file.display())).await;
+    let last = store.last_commit("old").await.unwrap().unwrap();
+    assert_eq!(last, LastCommit { epoch: 7, writer: String::new() });
+    store.commit_epoch("old", Some(7), 8, &[]).await.unwrap();
     store.close().await;
 }

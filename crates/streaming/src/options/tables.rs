@@ -8,7 +8,7 @@ use arus_runtime::duration;
 use arus_store::DatabaseArgs;
 use clap::{Args, Command, ValueEnum};
 
-use super::{ConsoleArg, InputArgs, RunArgs};
+use super::{ConsoleArg, InputArgs, RunArgs, check_sinks};
 use crate::Error;
 use crate::job::JobOptions;
 
@@ -94,9 +94,7 @@ impl TableArgs {
     /// # Errors
     /// When choices do not go together.
     pub fn job_options(&self, cores: usize) -> Result<JobOptions, Error> {
-        if self.output.sink.is_empty() {
-            return Err(Error::Unsupported("--sink names no sink".into()));
-        }
+        check_sinks(&self.output.sink)?;
         self.run.check(self.input.start)?;
         self.run.check_sharing(self.output.sink.contains(&TableSinkArg::Database), false)?;
         if self.input.rejected_topic() == self.input.topic {
@@ -106,6 +104,7 @@ impl TableArgs {
             )));
         }
         Ok(JobOptions {
+            name: self.run.job.clone(),
             identity: vec![("topic".to_owned(), self.input.topic.clone())],
             start: self.input.start(),
             trigger: self.run.trigger,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::Run;
+use arus_kafka::source::Bounds;
+
 use crate::Error;
+use crate::checkpoint::Position;
 use crate::cut::{tallied, tallies};
 use crate::job::{Job, Start, Trigger};
 use crate::lane::Lane;
@@ -28,6 +31,7 @@ impl<O: Operator> Run<O> {
             check_that_keys_stay(&recovered, partitions, &self.ledger.place())?;
         }
         let mut offsets = start_offsets(job, partitions, &recovered)?;
+        self.unsettled = !offsets.is_empty() && job.options.start != Start::Earliest;
         let now_ms = self.shared.monotonic_ms();
         let wall_ms = job.clock.wall_ms();
         let of_lanes = recovered.lane_totals.values().fold(Totals::default(), |sum, &of| sum + of);
@@ -40,10 +44,11 @@ impl<O: Operator> Run<O> {
         self.shared.close_up_to(job.operator.watermark_ms());
         let mut lanes = Lanes::new();
         for &partition in partitions {
-            let (state, last_record_ms) = match recovered.positions.remove(&partition) {
+            let known = recovered.positions.remove(&partition);
+            let (state, last_record_ms) = match known {
                 None => (job.operator.partition()?, now_ms),
                 Some(position) => {
-                    offsets.insert(partition, position.next_offset);
+                    offsets.insert(partition, reads_from(job, position)?);
                     let chain = recovered.chains.remove(&partition).unwrap_or_default();
                     let silent_ms = (wall_ms - position.last_record_wall_ms).max(0);
                     let state = job.operator.restore_partition(position.largest_ms, chain)?;
@@ -51,8 +56,10 @@ impl<O: Operator> Run<O> {
                 }
             };
             let decoder = (job.new_decoder)(&job.operator.columns_read());
-            let next_offset = offsets[&partition];
+            let next_offset =
+                known.map_or_else(|| offsets[&partition], |position| position.next_offset);
             let mut lane = Lane::new(partition, next_offset, state, decoder, last_record_ms);
+            lane.last_read = known.and_then(|position| position.last_read);
             lane.totals = recovered.lane_totals.remove(&partition).unwrap_or_default();
             lanes.insert(partition, Mutex::new(lane));
         }
@@ -78,6 +85,15 @@ impl<O: Operator> Run<O> {
         self.drained = (0, self.opened_ms);
         Ok(offsets)
     }
+}
+
+/// Where a partition is read from again: at the last record that was read, if it is still there, so
+/// that it shows whether this is the same log.
+fn reads_from<O: Operator>(job: &Job<O>, position: Position) -> Result<i64, Error> {
+    let Some(last) = position.last_read else { return Ok(position.next_offset) };
+    let Bounds { low, high } = job.log.bounds(position.partition)?;
+    let is_there = low <= last.offset && position.next_offset <= high;
+    Ok(if is_there { last.offset } else { position.next_offset })
 }
 
 /// A key's later rows may be in a new partition, and those before in another, which no partition's

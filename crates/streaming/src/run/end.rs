@@ -1,5 +1,7 @@
 //! When a run is over: all is read that it is for, it was asked to stop, or it has waited for too long.
 
+use std::collections::BTreeMap;
+
 use super::Run;
 use crate::Error;
 use crate::job::Job;
@@ -12,17 +14,31 @@ const DRAIN_TIMEOUT_MS: i64 = 30_000;
 
 impl<O: Operator> Run<O> {
     /// A shutdown was asked for: from now on only what is there already is read (with drain), or
-    /// nothing more.
-    pub(crate) fn stop(&mut self, job: &Job<O>) -> Result<(), Error> {
+    /// nothing more. `false` while the broker does not tell what is there.
+    pub(crate) fn stop(&mut self, job: &Job<O>) -> Result<bool, Error> {
         let now_ms = self.shared.monotonic_ms();
-        self.stopping_since_ms = Some(now_ms);
-        self.drained = (0, now_ms);
-        for (&partition, lane) in self.lanes.iter() {
-            let end = if job.options.drain { job.log.bounds(partition)?.high } else { i64::MIN };
+        let since_ms = *self.stopping_since_ms.get_or_insert(now_ms);
+        let mut ends = BTreeMap::new();
+        for &partition in self.lanes.keys().filter(|_| job.options.drain) {
+            match job.log.bounds(partition) {
+                Err(error) if error.may_pass() && now_ms - since_ms <= DRAIN_TIMEOUT_MS => {
+                    tracing::warn!(%error, "the broker does not answer; waiting to hear what is there");
+                    return Ok(false);
+                }
+                Err(error) if error.may_pass() => {
+                    let waited_s = ((now_ms - since_ms) / 1000) as u64;
+                    return Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s });
+                }
+                bounds => ends.insert(partition, bounds?.high),
+            };
+        }
+        for (partition, lane) in self.lanes.iter() {
+            let end = ends.get(partition).copied().unwrap_or(i64::MIN);
             let mut lane = lane.lock().unwrap();
             lane.stop_at = Some(end.min(lane.stop_at.unwrap_or(i64::MAX)).max(lane.next_offset));
         }
-        Ok(())
+        self.drained = (0, now_ms);
+        Ok(true)
     }
 
     pub(crate) fn stopping(&self) -> bool {

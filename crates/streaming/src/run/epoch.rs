@@ -15,6 +15,13 @@ use crate::ledger::Hands;
 use crate::operator::{self, Operator, Partition};
 
 impl<O: Operator> Run<O> {
+    /// Makes durable at once where the partitions began, if that hung on the moment (`--start latest`,
+    /// `committed`): a start after a kill must not begin anew at what is the latest then. Says whether
+    /// the partitions are still this process's.
+    pub(crate) fn settle(&mut self, job: &mut Job<O>) -> Result<bool, Error> {
+        if self.unsettled { self.epoch(job) } else { Ok(true) }
+    }
+
     /// Cuts an epoch and makes it durable, if anything happened since the last one; says whether the
     /// partitions are still this process's.
     pub(crate) fn epoch(&mut self, job: &mut Job<O>) -> Result<bool, Error> {
@@ -71,7 +78,8 @@ impl<O: Operator> Run<O> {
         let moved = self.ledger.advance(&mut job.operator, &numbers, &times);
         self.shared.close_up_to(job.operator.watermark_ms());
         let totals = lanes.iter().fold(self.lanes_base, |sum, lane| sum + lane.totals);
-        let needed = totals.read != self.committed.read || self.watch.grew() || moved;
+        let needed =
+            totals.read != self.committed.read || self.watch.grew() || moved || self.unsettled;
         let mut states: Vec<&mut O::Partition> =
             lanes.iter_mut().map(|lane| &mut lane.state).collect();
         let Some(operator::Cut { extent, saved, taken }) = job.operator.cut(&mut states, needed)?
@@ -88,6 +96,7 @@ impl<O: Operator> Run<O> {
                 next_offset: lane.next_offset,
                 largest_ms: lane.state.largest_ms(),
                 last_record_wall_ms: wall_ms - (now_ms - lane.last_record_ms),
+                last_read: lane.last_read,
             };
             partitions.push(PartitionCheckpoint { position, saved });
             newest_events_ms.append(&mut lane.newest_events_ms);
@@ -150,6 +159,7 @@ impl<O: Operator> Run<O> {
         let hands = Hands { operator: &mut job.operator, sinks: &mut job.sinks, log };
         let Some(made) = self.ledger.commit(hands, &mut cut)? else { return Ok(false) };
         self.epoch = made.epoch;
+        self.unsettled = false;
         self.committed = cut.totals;
         self.tallies_committed = std::mem::take(&mut cut.tallies);
         self.closed_windows += made.closed_windows as u64;

@@ -8,11 +8,14 @@ use arus_store::{Condition, EpochStep, Selection, TableSpec, TableWrite};
 use super::records::{PartitionRow, Records, StateRow};
 use crate::Error;
 use crate::operator::TableRows;
+use crate::origin::Origin;
+use crate::recovery::refuse_another_job;
 use crate::sink::database::OutputTables;
 
 /// A job's tables, and those in which it keeps itself.
 pub(super) struct Database {
     tables: OutputTables,
+    origin: Origin,
     records: Records,
 }
 
@@ -30,8 +33,8 @@ pub(super) struct Commit<'a> {
 }
 
 impl Database {
-    pub(super) fn new(tables: OutputTables) -> Self {
-        Self { records: Records::new(tables.owner()), tables }
+    pub(super) fn new(tables: OutputTables, origin: Origin) -> Self {
+        Self { records: Records::new(tables.owner()), tables, origin }
     }
 
     /// What the job's epoch and its own state are kept under.
@@ -54,8 +57,9 @@ impl Database {
         self.tables.store.describe()
     }
 
-    /// Makes the tables that are absent.
+    /// Makes the tables that are absent, unless those that are there are another job's.
     pub(super) fn prepare(&self) -> Result<(), Error> {
+        self.refuse_another_job()?;
         self.tables.prepare()?;
         let OutputTables { store, runtime, .. } = &self.tables;
         Ok(runtime.block_on(async {
@@ -66,7 +70,13 @@ impl Database {
 
     /// Forgets everything.
     pub(super) fn reset(&self) -> Result<(), Error> {
+        self.refuse_another_job()?;
         self.tables.reset()
+    }
+
+    fn refuse_another_job(&self) -> Result<(), Error> {
+        let found = self.tables.written_by()?;
+        refuse_another_job(&self.name(), found.as_ref(), &self.origin)
     }
 
     pub(super) fn job_epoch(&self) -> Result<Option<u64>, Error> {
@@ -119,9 +129,15 @@ impl Database {
                 job,
                 previous: Some(row.epoch - 1).filter(|&previous| previous > 0),
                 epoch: row.epoch,
+                writer: self.origin.text(),
             })
             .collect();
-        steps.push(EpochStep { job: self.job(), previous: commit.previous, epoch: commit.epoch });
+        steps.push(EpochStep {
+            job: self.job(),
+            previous: commit.previous,
+            epoch: commit.epoch,
+            writer: self.origin.text(),
+        });
         let records = &self.records;
         let outdated = records.state_keys(commit.outdated);
         let partitions = records.partition_rows(commit.rows.values());

@@ -17,6 +17,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::files::{self, Manifest};
 use super::{EpochOutput, Guarantee, OutputMode, OutputTable, Sink, cells};
 use crate::Error;
+use crate::origin::Origin;
 
 /// A CSV file that grows (append) or is replaced (complete) with every epoch.
 pub struct CsvSink {
@@ -25,6 +26,8 @@ pub struct CsvSink {
     manifest_path: PathBuf,
     /// What is in the files; read once, when first needed.
     manifest: Option<Manifest>,
+    /// Kept beside the epochs that are written.
+    origin: Origin,
 }
 
 impl CsvSink {
@@ -50,7 +53,7 @@ impl CsvSink {
         }
         let data = folder.join(format!("{}.csv", table.name));
         let manifest_path = folder.join(format!("{}.csv.epoch", table.name));
-        Ok(Self { table, data, manifest_path, manifest: None })
+        Ok(Self { table, data, manifest_path, manifest: None, origin: Origin::default() })
     }
 
     /// The file with the rows.
@@ -184,6 +187,15 @@ impl Sink for CsvSink {
         Guarantee::ExactlyOnce
     }
 
+    fn take_over(&mut self, origin: &Origin, _: u64) -> Result<(), Error> {
+        self.origin = origin.clone();
+        Ok(())
+    }
+
+    fn written_by(&mut self) -> Result<Option<Origin>, Error> {
+        Manifest::written_by(&self.manifest_path)
+    }
+
     fn last_epoch(&mut self) -> Result<Option<u64>, Error> {
         Ok(self.recover()?.last_epoch())
     }
@@ -197,7 +209,12 @@ impl Sink for CsvSink {
             OutputMode::Complete => self.commit_complete(output)?,
             OutputMode::Append | OutputMode::Update => self.commit_append(&old, output)?,
         };
-        let new = Manifest { epoch: output.epoch, bytes, columns: old.columns };
+        let new = Manifest {
+            epoch: output.epoch,
+            bytes,
+            columns: old.columns,
+            origin: self.origin.clone(),
+        };
         new.write(&self.manifest_path)?;
         if self.table.mode == OutputMode::Complete {
             files::rename(&self.pending(output.epoch), &self.data)?;

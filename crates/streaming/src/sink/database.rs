@@ -1,11 +1,12 @@
 //! Database tables, exactly once: the epoch's rows and its number are one transaction.
 
-use arus_store::{Condition, Selection, Store, TableSpec, TableWrite};
+use arus_store::{Condition, EpochStep, LastCommit, Selection, Store, TableSpec, TableWrite};
 use tokio::runtime::Handle;
 
 use super::{EpochOutput, Guarantee, OutputMode, OutputTable, Sink};
 use crate::Error;
 use crate::operator::TableRows;
+use crate::origin::Origin;
 use crate::shared::records::{PartitionRow, Records};
 
 /// A job's tables in a database: upserted and deleted by key (append, update) or replaced as a whole
@@ -50,10 +51,10 @@ impl OutputTables {
     ///
     /// # Errors
     /// When an epoch is noted but a table with its rows is gone.
-    pub(crate) fn prepare(&self) -> Result<Option<u64>, Error> {
+    pub(crate) fn prepare(&self) -> Result<Option<LastCommit>, Error> {
         let store = &self.store;
         let (last, gone) = self.runtime.block_on(async {
-            let last = store.last_epoch(self.owner()).await?;
+            let last = store.last_commit(self.owner()).await?;
             let mut gone = None;
             for table in self.specs() {
                 if last.is_none() || store.has_table(table).await? {
@@ -64,13 +65,22 @@ impl OutputTables {
             }
             Ok::<_, arus_store::Error>((last, gone))
         })?;
-        if let (Some(epoch), Some(table)) = (last, gone) {
+        if let (Some(LastCommit { epoch, .. }), Some(table)) = (&last, gone) {
             let reason = format!(
                 "epoch {epoch} is noted, but the table {table} is gone, and its rows with it"
             );
             return Err(Error::OtherOutput { sink: self.name(), reason });
         }
         Ok(last)
+    }
+
+    /// Whose epochs are here; `None` before the first.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub(crate) fn written_by(&self) -> Result<Option<Origin>, Error> {
+        let last = self.runtime.block_on(self.store.last_commit(self.owner()))?;
+        Ok(last.map(|last| Origin::read(last.writer)))
     }
 
     /// What an epoch writes.
@@ -146,6 +156,8 @@ impl OutputTables {
 /// The sink of a job that is alone with its tables.
 pub struct DatabaseSink {
     tables: OutputTables,
+    /// Kept beside the epochs that are written.
+    origin: Origin,
     /// The last epoch in the database, once it was asked for.
     last: Option<Option<u64>>,
 }
@@ -153,14 +165,14 @@ pub struct DatabaseSink {
 impl DatabaseSink {
     /// A sink for these tables; they are made at the first call if they are absent.
     pub fn new(tables: OutputTables) -> Self {
-        Self { tables, last: None }
+        Self { tables, origin: Origin::default(), last: None }
     }
 
     fn epoch_in_database(&mut self) -> Result<Option<u64>, Error> {
         if let Some(last) = self.last {
             return Ok(last);
         }
-        let last = self.tables.prepare()?;
+        let last = self.tables.prepare()?.map(|last| last.epoch);
         self.last = Some(last);
         Ok(last)
     }
@@ -173,6 +185,15 @@ impl Sink for DatabaseSink {
 
     fn guarantee(&self) -> Guarantee {
         Guarantee::ExactlyOnce
+    }
+
+    fn take_over(&mut self, origin: &Origin, _: u64) -> Result<(), Error> {
+        self.origin = origin.clone();
+        Ok(())
+    }
+
+    fn written_by(&mut self) -> Result<Option<Origin>, Error> {
+        self.tables.written_by()
     }
 
     fn last_epoch(&mut self) -> Result<Option<u64>, Error> {
@@ -190,7 +211,9 @@ impl Sink for DatabaseSink {
         self.last = None;
         let OutputTables { store, runtime, .. } = &self.tables;
         let writes = self.tables.writes(output.tables);
-        runtime.block_on(store.commit_epoch(self.tables.owner(), last, epoch, &writes))?;
+        let (job, writer) = (self.tables.owner(), self.origin.text());
+        let step = EpochStep { job, previous: last, epoch, writer };
+        runtime.block_on(store.commit_epochs(&[step], &writes))?;
         self.last = Some(Some(epoch));
         Ok(())
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OutputMode, OutputTable};
 use crate::Error;
+use crate::origin::Origin;
 
 /// What a file sink has, as written beside its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,17 +23,30 @@ pub(super) struct Manifest {
     pub(super) bytes: u64,
     /// Columns, their types, and the mode.
     pub(super) columns: String,
+    /// Whose epochs these are.
+    #[serde(default)]
+    pub(super) origin: Origin,
 }
 
 impl Manifest {
     /// Before the first epoch.
     pub(super) fn empty(table: &OutputTable) -> Self {
-        Self { epoch: 0, bytes: 0, columns: fingerprint(table) }
+        Self { epoch: 0, bytes: 0, columns: fingerprint(table), origin: Origin::default() }
     }
 
     /// The epoch for the job: `None` before the first.
     pub(super) fn last_epoch(&self) -> Option<u64> {
         (self.epoch > 0).then_some(self.epoch)
+    }
+
+    /// Whose epochs are there, of whatever shape; `None` where nobody can tell.
+    pub(super) fn written_by(path: &Path) -> Result<Option<Origin>, Error> {
+        let manifest: Option<Self> = match fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(source) => return Err(file("read", path, source)),
+        };
+        Ok(manifest.filter(|manifest| manifest.epoch > 0).map(|manifest| manifest.origin))
     }
 
     /// Reads the manifest; `None` where there is none.

@@ -26,6 +26,7 @@ use arus_kafka::transactions::{Opened, Transactions};
 use self::exact::{Exact, KafkaPort};
 use super::{EpochOutput, Guarantee, OutputTable, Sink, cells};
 use crate::Error;
+use crate::origin::Origin;
 
 /// What the sink needs of a producer.
 trait Outbox: Send {
@@ -214,13 +215,20 @@ impl Sink for KafkaSink {
         matches!(self.way, Way::Transactions(_))
     }
 
-    fn take_over(&mut self, checkpoint: u64) -> Result<(), Error> {
+    fn take_over(&mut self, origin: &Origin, checkpoint: u64) -> Result<(), Error> {
         match &mut self.way {
             Way::Transactions(exact) => {
-                let opened = exact.take_over(checkpoint)?;
+                let opened = exact.take_over(origin, checkpoint)?;
                 self.fall_back(opened)
             }
             Way::Plain(_) => Ok(()),
+        }
+    }
+
+    fn written_by(&mut self) -> Result<Option<Origin>, Error> {
+        match &mut self.way {
+            Way::Transactions(exact) => exact.written_by(),
+            Way::Plain(_) => Ok(None),
         }
     }
 

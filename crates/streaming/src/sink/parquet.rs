@@ -18,6 +18,7 @@ use parquet::file::properties::WriterProperties;
 use super::files::{self, Manifest};
 use super::{EpochOutput, Guarantee, OutputMode, OutputTable, Sink};
 use crate::Error;
+use crate::origin::Origin;
 
 /// A folder of Parquet files.
 pub struct ParquetSink {
@@ -26,6 +27,8 @@ pub struct ParquetSink {
     manifest_path: PathBuf,
     /// What is in the files; read once, when first needed.
     manifest: Option<Manifest>,
+    /// Kept beside the epochs that are written.
+    origin: Origin,
 }
 
 /// The epoch in a name like `epoch-000000000012.parquet`.
@@ -51,7 +54,7 @@ impl ParquetSink {
         }
         let folder = folder.join(&table.name);
         let manifest_path = folder.join("_epoch.json");
-        Ok(Self { table, folder, manifest_path, manifest: None })
+        Ok(Self { table, folder, manifest_path, manifest: None, origin: Origin::default() })
     }
 
     /// The folder with the files.
@@ -161,6 +164,15 @@ impl Sink for ParquetSink {
         Guarantee::ExactlyOnce
     }
 
+    fn take_over(&mut self, origin: &Origin, _: u64) -> Result<(), Error> {
+        self.origin = origin.clone();
+        Ok(())
+    }
+
+    fn written_by(&mut self) -> Result<Option<Origin>, Error> {
+        Manifest::written_by(&self.manifest_path)
+    }
+
     fn last_epoch(&mut self) -> Result<Option<u64>, Error> {
         Ok(self.recover()?.last_epoch())
     }
@@ -171,7 +183,12 @@ impl Sink for ParquetSink {
         // Whatever fails from here on, the next call looks at the files again.
         self.manifest = None;
         let complete = self.table.mode == OutputMode::Complete;
-        let mut new = Manifest { epoch: output.epoch, bytes: 0, columns: old.columns };
+        let mut new = Manifest {
+            epoch: output.epoch,
+            bytes: 0,
+            columns: old.columns,
+            origin: self.origin.clone(),
+        };
         if complete || output.rows().num_rows() > 0 {
             let bytes = self.encode(output.rows())?;
             new.bytes = bytes.len() as u64;

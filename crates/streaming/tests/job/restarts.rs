@@ -12,7 +12,8 @@ use arus_kafka::source::{Bounds, Polled, Record};
 use arus_models::{PurchaseGenerator, PurchaseOptions};
 use arus_streaming::Error;
 use arus_streaming::aside::Why;
-use arus_streaming::job::Trigger;
+use arus_streaming::job::{Start, Trigger};
+use arus_streaming::origin::Origin;
 use arus_streaming::sink::OutputMode;
 use arus_streaming::source::{Log, Reader, Wake};
 use arus_window::{LateRow, Window};
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) window: Window,
     pub(crate) mode: OutputMode,
     pub(crate) runs: Vec<Run>,
+    /// After how many changes, and epochs, a checkpoint holds all open windows again.
+    pub(crate) limits: (u64, u64),
 }
 
 /// One start of the job.
@@ -72,13 +75,17 @@ fn plan() -> impl Strategy<Value = Plan> {
     );
     let runs = proptest::collection::vec(run, 0..6);
     let counts = proptest::collection::vec(0..600_usize, 1..4);
-    (any::<u64>(), counts, window, mode, runs).prop_map(|(seed, counts, window, mode, runs)| Plan {
-        seed,
-        counts,
-        window,
-        mode,
-        runs,
-    })
+    let limits = (0..30_u64, 0..6_u64);
+    (any::<u64>(), counts, window, mode, runs, limits).prop_map(
+        |(seed, counts, window, mode, runs, limits)| Plan {
+            seed,
+            counts,
+            window,
+            mode,
+            runs,
+            limits,
+        },
+    )
 }
 
 pub(crate) fn log(plan: &Plan) -> Vec<Vec<Option<Vec<u8>>>> {
@@ -133,7 +140,9 @@ pub(crate) fn run(plan: &Plan, runs: &[Run]) -> Outcome {
         options.drain = run.tenths == 10;
         table.lock().unwrap().fault = run.fault;
         let clock = SteppingClock::jumping(run.step_ms, run.wrong_by_ms.clone());
-        let outcome = job(Arc::clone(&query), plan.mode, options, log, &table, &aside, clock).run();
+        let mut job = job(Arc::clone(&query), plan.mode, options, log, &table, &aside, clock);
+        job.operator = job.operator.with_chain_limits(plan.limits.0, plan.limits.1);
+        let outcome = job.run();
         let killed = run.fault.is_some() && table.lock().unwrap().fault.is_none();
         match outcome {
             Ok(progress) => {
@@ -190,10 +199,34 @@ fn a_partition_that_is_empty_at_the_first_run_loses_no_row() {
         window: Window::Session { gap_ms: 300 },
         mode: OutputMode::Append,
         runs: vec![first],
+        limits: (0, 256),
     };
     let (whole, cut) = (run(&plan, &[]), run(&plan, &plan.runs));
     assert_eq!(cut.totals, whole.totals);
     assert_eq!(cut.rows, whole.rows);
+}
+
+/// What comes after the first start is read, be it only by the next one: `latest` is said once.
+#[test]
+fn the_latest_is_where_the_first_start_was() {
+    let (folder, table) = (tempfile::tempdir().unwrap(), Arc::default());
+    let partitions = log(&simple_plan());
+    let run = |visible| {
+        let log = MemoryLog {
+            partitions: partitions.clone(),
+            visible: vec![visible],
+            chunk: 100,
+            ..MemoryLog::default()
+        };
+        let mut options = options(folder.path());
+        options.start = Start::Latest;
+        let (query, clock) = (query(simple_plan().window), SteppingClock::new(0));
+        job(query, OutputMode::Append, options, log, &table, &Arc::default(), clock).run().unwrap()
+    };
+    let first = run(200);
+    assert_eq!((first.epoch, first.run.read), (1, 0));
+    assert_eq!(run(200).epoch, 1, "nothing came, and nothing is to be settled");
+    assert_eq!(run(500).run.read, 300);
 }
 
 pub(crate) fn simple_plan() -> Plan {
@@ -203,6 +236,7 @@ pub(crate) fn simple_plan() -> Plan {
         window: Window::Tumbling { size_ms: 10_000 },
         mode: OutputMode::Append,
         runs: Vec::new(),
+        limits: (0, 256),
     }
 }
 
@@ -262,6 +296,45 @@ fn a_checkpoint_and_a_table_that_do_not_belong_together_are_refused() {
     assert!(error.contains("do not belong together"), "{error}");
 }
 
+/// Two jobs that are as far as each other, so that no number of an epoch tells them apart.
+#[test]
+fn a_job_does_not_go_on_with_the_rows_of_another() {
+    let window = Window::Tumbling { size_ms: 10_000 };
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let tables: [Arc<Mutex<MemoryTable>>; 2] = Default::default();
+    let start = |at: usize, table: usize, name: &str, reset: bool| {
+        start(folders[at].path(), &tables[table], window, |options| {
+            (options.name, options.reset) = (name.into(), reset);
+        })
+    };
+    let refused = |error: Error, parts: [&str; 2]| {
+        let error = error.to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    let ours = start(0, 0, "ours", false).unwrap();
+    let rows = tables[0].lock().unwrap().rows.clone();
+
+    // Neither at its first start, nor with --reset, which would wipe them.
+    for reset in [false, true] {
+        let error = start(1, 0, "theirs", reset).unwrap_err();
+        refused(
+            error,
+            ["those of job ours since 2027-01-15", "run that job with --job ours --reset"],
+        );
+    }
+    // Nor when it has been writing to another table so far.
+    let theirs = start(1, 1, "theirs", false).unwrap();
+    assert_eq!(theirs.epoch, ours.epoch);
+    refused(start(1, 0, "theirs", false).unwrap_err(), ["those of job ours", "write elsewhere"]);
+    assert_eq!(tables[0].lock().unwrap().rows, rows);
+
+    // A job that was reset with another folder is another start of itself.
+    let (again, text) = (Origin::new("ours", 0), Origin::new("ours", 0).to_string());
+    tables[0].lock().unwrap().writer = again;
+    refused(start(0, 0, "ours", false).unwrap_err(), [&text, "do not belong together"]);
+    start(0, 0, "ours", true).unwrap();
+}
+
 #[test]
 fn one_folder_serves_one_process() {
     let folder = tempfile::tempdir().unwrap();
@@ -284,6 +357,19 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let again = start(folder.path(), &table, window, |options| options.drain = true).unwrap();
     assert_eq!(again.total.read, 500, "nothing is read twice");
     assert_eq!(again.run.read, 0);
+}
+
+/// Not even a job whose sinks keep nothing begins at the beginning as if there had been no epoch.
+#[test]
+fn a_folder_in_which_no_checkpoint_is_whole_is_refused() {
+    let window = Window::Tumbling { size_ms: 10_000 };
+    for damage in ["", "ARUSCKP1 half", "ARUSCKP9, and more than that"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("epoch-000000000002.checkpoint"), damage).unwrap();
+        let error = start(folder.path(), &Arc::default(), window, |_| ()).unwrap_err().to_string();
+        assert!(error.contains("epoch-000000000002.checkpoint cannot be read"), "{error}");
+        start(folder.path(), &Arc::default(), window, |options| options.reset = true).unwrap();
+    }
 }
 
 #[test]

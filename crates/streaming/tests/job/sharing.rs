@@ -17,7 +17,7 @@ use arus_window::{Window, WindowQuery};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use crate::restarts::{Plan, log, run, texts_of};
+use crate::restarts::{Plan, log, run, simple_plan, texts_of};
 use crate::support::{
     MemoryAside, MemoryLog, MemoryTable, SteppingClock, job, options, query, texts,
 };
@@ -109,6 +109,7 @@ impl World {
         let (table, nowhere) = (Arc::<Mutex<MemoryTable>>::default(), Arc::default());
         let query = Arc::clone(&self.query);
         let mut job = job(query, OutputMode::Append, options, log, &table, &nowhere, clock);
+        job.operator = job.operator.with_chain_limits(0, 3);
         let handle = self.runtime.handle().clone();
         job.shared = Some(OutputTables::new(self.store(), handle, vec![self.table()]));
         job.aside = aside;
@@ -201,7 +202,8 @@ fn plan() -> impl Strategy<Value = (Plan, Vec<Turn>)> {
     let turns = proptest::collection::vec(turn, 0..9);
     let counts = proptest::collection::vec(0..400_usize, 1..5);
     (any::<u64>(), counts, window, turns).prop_map(|(seed, counts, window, turns)| {
-        (Plan { seed, counts, window, mode: OutputMode::Append, runs: Vec::new() }, turns)
+        let (mode, limits) = (OutputMode::Append, (0, 3));
+        (Plan { seed, counts, window, mode, runs: Vec::new(), limits }, turns)
     })
 }
 
@@ -257,8 +259,7 @@ impl Aside for SlowAside {
 #[test]
 fn a_process_that_was_overtaken_writes_nothing() {
     let window = Window::Tumbling { size_ms: 10_000 };
-    let plan =
-        Plan { seed: 3, counts: vec![300, 300], window, mode: OutputMode::Append, runs: vec![] };
+    let plan = Plan { counts: vec![300, 300], seed: 3, window, ..simple_plan() };
     let world = World::new(window);
     let turn = Turn { held: 255, tenths: 9, chunk: 100, step_ms: 0, dies: None, unanswered: 0 };
     let (reached, is_there) = sync_channel(1);

@@ -16,6 +16,7 @@ use arus_streaming::Error;
 use arus_streaming::aside::{Aside, KeptRecord, Why};
 use arus_streaming::decode::{Decoder, NO_VALUE};
 use arus_streaming::job::{Job, JobOptions, Start, Trigger};
+use arus_streaming::origin::Origin;
 use arus_streaming::sink::{EpochOutput, Guarantee, OutputMode, Sink};
 use arus_streaming::source::{Log, Reader, Wake};
 use arus_streaming::windows::Windows;
@@ -143,6 +144,7 @@ pub(crate) enum Fault {
 #[derive(Default)]
 pub(crate) struct MemoryTable {
     pub(crate) epoch: Option<u64>,
+    pub(crate) writer: Origin,
     pub(crate) rows: Vec<String>,
     pub(crate) fault: Option<Fault>,
 }
@@ -150,6 +152,7 @@ pub(crate) struct MemoryTable {
 pub(crate) struct MemorySink {
     pub(crate) table: Arc<Mutex<MemoryTable>>,
     pub(crate) mode: OutputMode,
+    pub(crate) origin: Origin,
 }
 
 impl Sink for MemorySink {
@@ -159,6 +162,16 @@ impl Sink for MemorySink {
 
     fn guarantee(&self) -> Guarantee {
         Guarantee::ExactlyOnce
+    }
+
+    fn take_over(&mut self, origin: &Origin, _: u64) -> Result<(), Error> {
+        self.origin = origin.clone();
+        Ok(())
+    }
+
+    fn written_by(&mut self) -> Result<Option<Origin>, Error> {
+        let table = self.table.lock().unwrap();
+        Ok(table.epoch.map(|_| table.writer.clone()))
     }
 
     fn last_epoch(&mut self) -> Result<Option<u64>, Error> {
@@ -173,6 +186,7 @@ impl Sink for MemorySink {
         }
         assert_eq!(table.epoch.unwrap_or(0) + 1, output.epoch, "epochs come one after the other");
         table.epoch = Some(output.epoch);
+        table.writer = self.origin.clone();
         if self.mode == OutputMode::Complete {
             table.rows.clear();
         }
@@ -256,6 +270,7 @@ impl Decoder for PurchaseDecoder {
 /// Options that read what is there, with nothing depending on the clock.
 pub(crate) fn options(checkpoint: &Path) -> JobOptions {
     JobOptions {
+        name: "job".into(),
         identity: vec![("topic".into(), "purchases".into())],
         start: Start::Earliest,
         trigger: Trigger::AvailableNow,
@@ -303,7 +318,11 @@ pub(crate) fn job(
             Box::new(PurchaseDecoder(PurchaseColumns::new(TimestampUnit::Milliseconds, &all)))
         }),
         aside: Arc::clone(aside) as Arc<dyn Aside>,
-        sinks: vec![Box::new(MemorySink { table: Arc::clone(table), mode })],
+        sinks: vec![Box::new(MemorySink {
+            table: Arc::clone(table),
+            mode,
+            origin: Origin::default(),
+        })],
         shared: None,
         watchers: Vec::new(),
         clock: Arc::new(clock),

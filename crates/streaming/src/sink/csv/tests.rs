@@ -124,6 +124,7 @@ fn a_second_process_on_the_same_file_is_noticed() {
     assert!(matches!(error, Error::EpochConflict { found: Some(1), epoch: 1, .. }), "{error}");
     let error = commit(&mut one, 3, &epoch_rows(3)).unwrap_err();
     assert!(matches!(error, Error::EpochConflict { found: Some(1), epoch: 3, .. }), "{error}");
+    assert!(error.to_string().contains("holds epoch 1, but epoch 3 is to be written"), "{error}");
     commit(&mut one, 2, &epoch_rows(2)).unwrap();
 }
 

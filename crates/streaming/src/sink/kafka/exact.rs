@@ -20,6 +20,7 @@ use arus_kafka::transactions::{Committed, Failure, Opened, Reading, Transactions
 
 use super::Row;
 use crate::Error;
+use crate::origin::Origin;
 
 /// How often an epoch is tried before its failure ends the job. An absent broker is waited for
 /// within each.
@@ -29,24 +30,34 @@ const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What is written beside the group's offsets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Note {
     /// Counts the instances that wrote to the topic.
     term: u64,
     /// The last epoch whose rows are there; 0 for none.
     epoch: u64,
+    /// Whose epochs these are.
+    origin: Origin,
 }
 
 impl Note {
-    fn text(self, topic: &str) -> String {
-        format!("arus epoch {} term {} of {topic}", self.epoch, self.term)
+    fn text(&self, topic: &str) -> String {
+        let Self { term, epoch, origin } = self;
+        format!("arus epoch {epoch} term {term} of {topic} by {}", origin.text())
     }
 
     /// `None` for what is not about this topic.
     fn read(text: &str, topic: &str) -> Option<Self> {
-        let text = text.strip_prefix("arus epoch ")?.strip_suffix(topic)?.strip_suffix(" of ")?;
-        let (epoch, term) = text.split_once(" term ")?;
-        Some(Self { term: term.parse().ok()?, epoch: epoch.parse().ok()? })
+        let text = text.strip_prefix("arus epoch ")?;
+        let (numbers, rest) = text.split_once(" of ")?;
+        // Older versions kept no origin.
+        let (of, origin) = rest.split_once(" by ").unwrap_or((rest, ""));
+        let (epoch, term) = numbers.split_once(" term ").filter(|_| of == topic)?;
+        Some(Self {
+            term: term.parse().ok()?,
+            epoch: epoch.parse().ok()?,
+            origin: Origin::read(origin),
+        })
     }
 }
 
@@ -118,38 +129,48 @@ impl Exact {
 
     /// The last epoch that is there; 0 for none.
     pub(super) fn epoch(&mut self) -> Result<u64, Error> {
-        match self.own {
+        match &self.own {
             Some(own) => Ok(own.epoch),
             None => Ok(self.noted(Reading::Now)?.epoch),
         }
     }
 
-    /// Becomes the one that writes, if `checkpoint`, the epoch that this job stands at, can belong to
-    /// what is there: a job that is started by mistake must not push out the one at work.
-    pub(super) fn take_over(&mut self, checkpoint: u64) -> Result<Opened, Error> {
+    /// Whose epochs are there; `None` for none.
+    pub(super) fn written_by(&mut self) -> Result<Option<Origin>, Error> {
+        let note = match &self.own {
+            Some(own) => own.clone(),
+            None => self.noted(Reading::Now)?,
+        };
+        Ok((note.epoch > 0).then_some(note.origin))
+    }
+
+    /// Becomes the one that writes, if `origin` and `checkpoint`, the epoch that this job stands at, can
+    /// belong to what is there: a job that is started by mistake must not push out the one at work.
+    pub(super) fn take_over(&mut self, origin: &Origin, checkpoint: u64) -> Result<Opened, Error> {
         self.own = None;
         // Two epochs back: one that was being committed when it was killed, and the one before, whose
         // commit the broker had taken but not carried out yet.
-        let Note { term, epoch } = self.noted(Reading::Now)?;
-        if term > 0 && (epoch > checkpoint || epoch + 2 < checkpoint) {
+        let Note { term, epoch, origin: found } = self.noted(Reading::Now)?;
+        let foreign = epoch > 0 && found != *origin;
+        if foreign || (term > 0 && (epoch > checkpoint || epoch + 2 < checkpoint)) {
             return Ok(Opened::Ready);
         }
-        self.claim(|epoch| epoch)
+        self.claim(origin, |epoch| epoch)
     }
 
     /// Becomes the one that writes, and forgets the epoch.
     pub(super) fn reset(&mut self) -> Result<Opened, Error> {
         self.own = None;
-        self.claim(|_| 0)
+        self.claim(&Origin::default(), |_| 0)
     }
 
-    fn claim(&mut self, epoch: impl FnOnce(u64) -> u64) -> Result<Opened, Error> {
+    fn claim(&mut self, origin: &Origin, epoch: impl FnOnce(u64) -> u64) -> Result<Opened, Error> {
         if self.port.open()? == Opened::NoTransactions {
             return Ok(Opened::NoTransactions);
         }
         let committed = self.port.committed(Reading::Settled)?;
         let found = self.newest(&committed);
-        let own = Note { term: found.term + 1, epoch: epoch(found.epoch) };
+        let own = Note { term: found.term + 1, epoch: epoch(found.epoch), origin: origin.clone() };
         let offsets: Vec<_> = committed.iter().map(|it| (it.partition, it.offset)).collect();
         match self.port.write(own.epoch, &[], &offsets, &own.text(&self.topic)) {
             Ok(()) => self.own = Some(own),
@@ -168,16 +189,16 @@ impl Exact {
         rows: &[Row],
         offsets: &[(i32, i64)],
     ) -> Result<(), Error> {
-        let own = self.own.filter(|own| own.epoch + 1 == epoch);
+        let own = self.own.clone().filter(|own| own.epoch + 1 == epoch);
         let own = own.ok_or_else(|| self.conflict(epoch))?;
-        let next = Note { epoch, ..own };
+        let next = Note { epoch, ..own.clone() };
         let mut attempt = 1;
         loop {
             let (written, error) =
                 match self.port.write(epoch, rows, offsets, &next.text(&self.topic)) {
                     Ok(()) => break,
                     Err(Failure::Aborted(error)) => (false, error),
-                    Err(Failure::Unknown(error)) => (self.settle(own, epoch)?, error),
+                    Err(Failure::Unknown(error)) => (self.settle(&own, epoch)?, error),
                 };
             if written {
                 tracing::info!(epoch, %error, "the broker has the epoch, though its answer did not come");
@@ -195,11 +216,14 @@ impl Exact {
     }
 
     /// Whether the epoch whose transaction had no clear end is there.
-    fn settle(&mut self, own: Note, epoch: u64) -> Result<bool, Error> {
+    fn settle(&mut self, own: &Note, epoch: u64) -> Result<bool, Error> {
         // First without pushing anybody out.
         self.still_own(own, Reading::Now)?;
         if self.port.open()? == Opened::NoTransactions {
-            return Err(Error::Unsupported("the broker has no transactions any more".into()));
+            return Err(Error::OtherOutput {
+                sink: self.sink.clone(),
+                reason: "the broker has no transactions any more".to_owned(),
+            });
         }
         match self.still_own(own, Reading::Settled)? {
             held if held == epoch => Ok(true),
@@ -209,7 +233,7 @@ impl Exact {
     }
 
     /// The epoch that is there, if nobody has taken over since.
-    fn still_own(&mut self, own: Note, reading: Reading) -> Result<u64, Error> {
+    fn still_own(&mut self, own: &Note, reading: Reading) -> Result<u64, Error> {
         let noted = self.noted(reading)?;
         let sink = || self.sink.clone();
         match noted.term.cmp(&own.term) {
@@ -225,7 +249,7 @@ impl Exact {
     }
 
     fn conflict(&self, epoch: u64) -> Error {
-        let found = self.own.map(|own| own.epoch).filter(|&epoch| epoch > 0);
+        let found = self.own.as_ref().map(|own| own.epoch).filter(|&epoch| epoch > 0);
         Error::EpochConflict { sink: self.sink.clone(), found, epoch }
     }
 

@@ -44,7 +44,7 @@ impl World {
     /// An instance that has.
     fn taken_over(&self, checkpoint: u64) -> Exact {
         let mut exact = self.instance();
-        assert_eq!(exact.take_over(checkpoint).unwrap(), Opened::Ready);
+        assert_eq!(exact.take_over(&origin(), checkpoint).unwrap(), Opened::Ready);
         exact
     }
 
@@ -128,6 +128,14 @@ impl Port for FakePort {
     }
 }
 
+fn origin() -> Origin {
+    Origin::new("job", 1_700_000_000_000)
+}
+
+fn note(term: u64, epoch: u64) -> Note {
+    Note { term, epoch, origin: origin() }
+}
+
 fn row(value: &str) -> Row {
     Row { key: b"{}".to_vec(), value: value.into(), timestamp_ms: None }
 }
@@ -138,9 +146,14 @@ fn commit(exact: &mut Exact, epoch: u64) -> Result<(), Error> {
 
 #[test]
 fn notes_are_read_back_and_others_are_not() {
-    let note = Note { term: 3, epoch: 12 };
-    assert_eq!(note.text(TOPIC), "arus epoch 12 term 3 of windows");
-    assert_eq!(Note::read(&note.text(TOPIC), TOPIC), Some(note));
+    let note = note(3, 12);
+    assert_eq!(
+        note.text(TOPIC),
+        "arus epoch 12 term 3 of windows by job since 2023-11-14T22:13:20.000Z"
+    );
+    assert_eq!(Note::read(&note.text(TOPIC), TOPIC), Some(note.clone()));
+    let older = Note { origin: Origin::default(), ..note };
+    assert_eq!(Note::read("arus epoch 12 term 3 of windows", TOPIC), Some(older));
     for other in ["", "arus epoch 12 term 3 of other-windows", "arus epoch x term 3 of windows"] {
         assert_eq!(Note::read(other, TOPIC), None, "{other}");
     }
@@ -160,7 +173,7 @@ fn an_epoch_and_its_rows_are_there_together() {
     let mut next = world.taken_over(2);
     assert_eq!(next.epoch().unwrap(), 2);
     commit(&mut next, 3).unwrap();
-    assert_eq!(world.noted(), Note { term: 2, epoch: 3 });
+    assert_eq!(world.noted(), note(2, 3));
 }
 
 #[test]
@@ -195,7 +208,7 @@ fn whatever_becomes_of_transactions_each_epoch_is_there_once() {
         commit(&mut job, 2).unwrap();
         commit(&mut job, 3).unwrap();
         assert_eq!(world.rows(), ["row 1", "row 2", "row 3"], "{fates:?}");
-        assert_eq!(world.noted(), Note { term: 1, epoch: 3 }, "{fates:?}");
+        assert_eq!(world.noted(), note(1, 3), "{fates:?}");
     }
 }
 
@@ -246,7 +259,7 @@ fn of_two_that_meet_in_the_middle_of_a_take_over_one_goes_on() {
     let mut port = FakePort { world: world.clone(), opened: 0 };
     port.open().unwrap();
     commit(&mut old, 2).unwrap();
-    let claim = Note { term: 2, epoch: 1 }.text(TOPIC);
+    let claim = note(2, 1).text(TOPIC);
     let failure = port.write(1, &[], &[(0, 10)], &claim).unwrap_err();
     assert!(matches!(failure, Failure::Unknown(arus_kafka::Error::Fenced { .. })), "{failure:?}");
     commit(&mut old, 3).unwrap();
@@ -273,6 +286,21 @@ fn a_job_that_does_not_belong_there_does_not_push_out_the_one_that_does() {
     commit(&mut job, 7).unwrap_err();
 }
 
+/// Though it happens to be as far.
+#[test]
+fn a_job_of_another_start_does_not_go_on_with_the_epochs_there() {
+    let world = World::default();
+    let mut job = world.taken_over(0);
+    commit(&mut job, 1).unwrap();
+    let mut other = world.instance();
+    let of_another = Origin::new("job", 1_800_000_000_000);
+    assert_eq!(other.take_over(&of_another, 1).unwrap(), Opened::Ready);
+    assert_eq!(other.written_by().unwrap(), Some(origin()));
+    commit(&mut other, 2).unwrap_err();
+    commit(&mut job, 2).unwrap();
+    assert_eq!(world.rows(), ["row 1", "row 2"]);
+}
+
 #[test]
 fn a_reset_forgets_the_epoch_and_pushes_out_the_old_job() {
     let world = World::default();
@@ -280,11 +308,11 @@ fn a_reset_forgets_the_epoch_and_pushes_out_the_old_job() {
     commit(&mut old, 1).unwrap();
     let mut anew = world.instance();
     assert_eq!(anew.reset().unwrap(), Opened::Ready);
-    assert_eq!(anew.take_over(0).unwrap(), Opened::Ready);
+    assert_eq!(anew.take_over(&origin(), 0).unwrap(), Opened::Ready);
     assert_eq!(anew.epoch().unwrap(), 0);
     commit(&mut anew, 1).unwrap();
     commit(&mut old, 2).unwrap_err();
-    assert_eq!(world.noted(), Note { term: 3, epoch: 1 });
+    assert_eq!(world.noted(), note(3, 1));
 }
 
 #[test]
@@ -292,7 +320,10 @@ fn a_broker_without_transactions_is_told() {
     let world = World::default();
     world.0.lock().unwrap().no_transactions = true;
     for checkpoint in [0, 1, 7] {
-        assert_eq!(world.instance().take_over(checkpoint).unwrap(), Opened::NoTransactions);
+        assert_eq!(
+            world.instance().take_over(&origin(), checkpoint).unwrap(),
+            Opened::NoTransactions
+        );
     }
     assert_eq!(world.instance().reset().unwrap(), Opened::NoTransactions);
 }
