@@ -3,6 +3,7 @@
 //! and sent again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use arus_kafka::producer::{CountedProducer, Record as Outgoing};
@@ -78,8 +79,8 @@ pub struct AsideTopics {
 
 /// What [`AsideTopics`] is made of.
 pub struct AsideOptions {
-    /// Two that are alike.
-    pub producers: [CountedProducer; 2],
+    /// Two that are alike. Taken out at the end only.
+    pub producers: Vec<CountedProducer>,
     /// Which job sets them aside: several may read one topic.
     pub job: String,
     /// Where the records come from.
@@ -109,6 +110,17 @@ impl AsideTopics {
             true => waited < *stopping_at.get_or_insert(waited) + STOP_PATIENCE,
             false => true,
         }
+    }
+}
+
+impl Drop for AsideTopics {
+    /// Both at once: a client of Kafka takes a tenth of a second to close.
+    fn drop(&mut self) {
+        thread::scope(|scope| {
+            for producer in self.options.producers.drain(..) {
+                scope.spawn(|| drop(producer));
+            }
+        });
     }
 }
 

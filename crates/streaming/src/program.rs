@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use arus_kafka::admin::{TopicSpec, ensure_topic};
 use arus_kafka::producer::CountedProducer;
@@ -177,14 +178,21 @@ fn aside(
     shutdown: &Shutdown,
 ) -> Result<AsideTopics, Error> {
     let rejected_topic = input.rejected_topic();
-    for topic in late_topic.iter().chain([&rejected_topic]) {
+    let make_topic = |topic: &String| {
         let mut spec = TopicSpec::new(topic.clone(), partitions);
         spec.configs.push(("max.message.bytes".to_owned(), LARGEST_ASIDE_BYTES.to_owned()));
         // Kafka deletes by a record's timestamp. That of a late record is its event time, which may be
         // long ago: it is to be kept for as long as the topic keeps records from now on.
         spec.configs.push(("message.timestamp.type".to_owned(), "LogAppendTime".to_owned()));
-        ensure_topic(kafka, &spec)?;
-    }
+        ensure_topic(kafka, &spec)
+    };
+    // Each waits for answers of the broker, so both at once.
+    thread::scope(|scope| {
+        let late = late_topic.as_ref().map(|topic| scope.spawn(|| make_topic(topic)));
+        make_topic(&rejected_topic)?;
+        late.map(|late| late.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .transpose()
+    })?;
     let mut kafka = kafka.clone();
     // The user's own options come after these, and win. What waits here is bounded closer than what a
     // producer of events may hold: a job that catches up on hours of late records would else hold
@@ -199,13 +207,25 @@ fn aside(
     // As patient as the reading side: a broker that is away is waited for.
     let make = || CountedProducer::with_delivery_timeout(&kafka, job.broker_timeout);
     Ok(AsideTopics::new(AsideOptions {
-        producers: [make()?, make()?],
+        producers: vec![make()?, make()?],
         job: job.name.clone(),
         source_topic: input.topic.clone(),
         late_topic,
         rejected_topic,
         shutdown: shutdown.clone(),
     }))
+}
+
+/// Whether the closing figures will find room, asked before any work is done.
+///
+/// # Errors
+/// When the file's folder is not there or cannot be written.
+pub(crate) fn check_summary(path: Option<&Path>) -> Result<(), Error> {
+    let Some(path) = path else { return Ok(()) };
+    let failed = |source| Error::File { action: "write", path: path.to_owned(), source };
+    let temporary = path.with_extension("tmp");
+    std::fs::write(&temporary, "").map_err(failed)?;
+    std::fs::remove_file(&temporary).map_err(failed)
 }
 
 /// Writes the closing figures, whole or not at all.

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::decode::Decoder;
 use crate::metrics::{MetricsWatcher, Subject};
 use crate::options::{TableArgs, TableSinkArg};
-use crate::program::{Parts, World, open_source, run_job, tell_places};
+use crate::program::{Parts, World, check_summary, open_source, run_job, tell_places};
 use crate::progress::{Progress, Watcher};
 use crate::sink::board::{Board, BoardOptions};
 use crate::sink::console::ConsoleSink;
@@ -81,6 +81,7 @@ impl TableProgram {
 /// One sentence: what is wrong, where, what to do.
 pub fn run(args: &TableArgs, program: &TableProgram, world: World) -> Result<Progress, Error> {
     let options = args.job_options(world.cores)?;
+    check_summary(args.output.summary.as_deref())?;
     let query = Arc::new(program.query(args)?);
     let source = open_source(&args.kafka, &args.input.topic, &args.run.job)?;
     let outputs = sinks(args, program.tables(args, &query), &world)?;

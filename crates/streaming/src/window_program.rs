@@ -10,7 +10,7 @@ use crate::Error;
 use crate::decode::{Decoder, NewDecoder};
 use crate::metrics::{MetricsWatcher, Subject};
 use crate::options::{SinkArg, StreamingArgs, TimeUnitArg};
-use crate::program::{Parts, World, open_source, run_job, tell_places};
+use crate::program::{Parts, World, check_summary, open_source, run_job, tell_places};
 use crate::progress::{Progress, Watcher};
 use crate::sink::console::ConsoleSink;
 use crate::sink::csv::CsvSink;
@@ -37,6 +37,7 @@ pub struct WindowProgram {
 /// One sentence: what is wrong, where, what to do.
 pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Result<Progress, Error> {
     let options = args.job_options(world.cores)?;
+    check_summary(args.output.summary.as_deref())?;
     let columns =
         WindowQuery::plan(&program.schema, args.query(program.time_column))?.columns_read();
     let indices: Vec<usize> = columns

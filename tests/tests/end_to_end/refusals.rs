@@ -114,6 +114,19 @@ fn choices_that_cannot_work_are_told_before_anything_is_written() {
     }
 }
 
+/// At the start, not after hours of work.
+#[test]
+fn a_summary_that_cannot_be_written_is_told_first() {
+    let world = World::named("no_summary").in_memory().start();
+    world.make_topic(1);
+    let nowhere = world.path("nowhere").join("summary.json").display().to_string();
+    for job in [world.draining(), world.bank_consumer()] {
+        let sentence = job.with("--summary", &nowhere).run().sentence();
+        assert_tells(&sentence, &["cannot write", &nowhere]);
+        assert_eq!(world.epoch(), 0);
+    }
+}
+
 #[test]
 fn a_checkpoint_folder_that_cannot_be_is_named() {
     let world = World::named("checkpoint_file").in_memory().start();
