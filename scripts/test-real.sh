@@ -10,6 +10,8 @@ skipped=(
     kills::the_job_goes_on_by_itself_when_the_broker_was_killed
     sharing::processes_that_share_a_job_wait_for_a_broker_that_was_killed
     refusals::a_broker_that_stays_away_is_given_up_on
+    stops::a_job_stops_soon_though_the_broker_is_gone
+    stops::a_job_that_drains_waits_for_the_broker_to_tell_what_is_there
     # Fills the disk under SQLite's file.
     refusals::a_full_disk_under_the_database
     # Uses no broker and no database, or the demo's own.

@@ -122,7 +122,7 @@ mod tests {
     fn the_flags_fit_together() {
         Args::command().debug_assert();
         let help = Args::command().render_long_help().to_string();
-        for word in ["EXAMPLES", "EXIT STATUS", "--customers", "--compact", "KAFKA_BROKERS"] {
+        for word in ["Examples", "Exit codes", "--customers", "--compact", "KAFKA_BROKERS"] {
             assert!(help.contains(word), "{word}");
         }
         assert_eq!(parse(&[]).unwrap().options().unwrap(), BankOptions::default());

@@ -96,7 +96,7 @@ mod tests {
     fn the_flags_fit_together() {
         Args::command().debug_assert();
         let help = Args::command().render_long_help().to_string();
-        for word in ["EXAMPLES", "EXIT STATUS", "--late-fraction", "KAFKA_BROKERS"] {
+        for word in ["Examples", "Exit codes", "--late-fraction", "KAFKA_BROKERS"] {
             assert!(help.contains(word), "{word}");
         }
     }

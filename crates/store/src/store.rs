@@ -430,8 +430,8 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] when it is absent or holds values that the spec's types cannot; trouble
     /// with the database.
-    pub async fn read_table(&self, table: &TableSpec) -> Result<RecordBatch, Error> {
-        self.read_selection(table, &Selection::default()).await
+    pub fn read_table<'a>(&'a self, table: &'a TableSpec) -> Boxed<'a, Result<RecordBatch, Error>> {
+        Box::pin(async move { self.read_selection(table, &Selection::default()).await })
     }
 
     /// The rows that the selection names, in its order, in the spec's Arrow types. Held in memory.

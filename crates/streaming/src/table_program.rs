@@ -10,7 +10,7 @@ use crate::Error;
 use crate::decode::Decoder;
 use crate::metrics::{MetricsWatcher, Subject};
 use crate::options::{TableArgs, TableSinkArg};
-use crate::program::{Parts, World, check_summary, open_source, run_job, tell_places};
+use crate::program::{Outputs, Parts, World, check_summary, open_source, run_job, tell_places};
 use crate::progress::{Progress, Watcher};
 use crate::sink::board::{Board, BoardOptions};
 use crate::sink::console::ConsoleSink;
@@ -105,16 +105,6 @@ pub fn run(args: &TableArgs, program: &TableProgram, world: World) -> Result<Pro
     let progress = run_job(parts, &args.kafka, &args.input, args.output.summary.as_deref(), world)?;
     tell_places(live, &places)?;
     Ok(progress)
-}
-
-/// Where rows go.
-struct Outputs {
-    sinks: Vec<Box<dyn Sink>>,
-    /// The tables, if the job is shared.
-    shared: Option<OutputTables>,
-    watchers: Vec<Box<dyn Watcher>>,
-    /// Where the results are, in words.
-    places: Vec<String>,
 }
 
 fn sinks(args: &TableArgs, tables: Vec<OutputTable>, world: &World) -> Result<Outputs, Error> {

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::decode::{Decoder, NewDecoder};
 use crate::metrics::{MetricsWatcher, Subject};
 use crate::options::{SinkArg, StreamingArgs, TimeUnitArg};
-use crate::program::{Parts, World, check_summary, open_source, run_job, tell_places};
+use crate::program::{Outputs, Parts, World, check_summary, open_source, run_job, tell_places};
 use crate::progress::{Progress, Watcher};
 use crate::sink::console::ConsoleSink;
 use crate::sink::csv::CsvSink;
@@ -77,16 +77,6 @@ pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Resul
     let progress = run_job(parts, &args.kafka, &args.input, args.output.summary.as_deref(), world)?;
     tell_places(live, &places)?;
     Ok(progress)
-}
-
-/// Where rows go.
-struct Outputs {
-    sinks: Vec<Box<dyn Sink>>,
-    /// The tables, if the job is shared.
-    shared: Option<OutputTables>,
-    watchers: Vec<Box<dyn Watcher>>,
-    /// Where the results are, in words.
-    places: Vec<String>,
 }
 
 fn sinks(

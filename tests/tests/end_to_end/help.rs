@@ -53,7 +53,7 @@ fn every_program_tells_how_it_is_used() {
                 "KAFKA_BROKERS",
                 "--health",
                 "ARUS_MAX_LATENESS",
-                "EXIT STATUS",
+                "Exit codes",
             ],
         ),
         (
@@ -96,7 +96,7 @@ fn every_program_tells_how_it_is_used() {
                 "KAFKA_BROKERS",
                 "--health",
                 "ARUS_MAX_LATENESS",
-                "EXIT STATUS",
+                "Exit codes",
             ],
         ),
         ("broker", &["--listen", "--advertise", "--data", "--memory"]),
