@@ -23,7 +23,7 @@ impl Origin {
 
     /// A job that several processes share: its state is in the database, beside its epochs.
     pub fn shared(job: &str) -> Self {
-        Self(format!("{job}{SINCE}it is shared"))
+        Self(format!("{job}{SINCE}it was shared"))
     }
 
     /// What [`Origin::text`] gave; empty where an older version kept none.
