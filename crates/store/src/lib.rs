@@ -54,6 +54,7 @@
 //! ```
 
 mod args;
+mod epoch;
 mod error;
 mod failure;
 mod lock;
@@ -66,8 +67,9 @@ mod table;
 mod url;
 
 pub use args::DatabaseArgs;
+pub use epoch::{EpochStep, LastCommit};
 pub use error::Error;
 pub use lock::StoreLock;
 pub use selection::{Condition, Selection};
-pub use store::{Boxed, EpochStep, LastCommit, Store};
+pub use store::{Boxed, Store};
 pub use table::{TableSpec, TableWrite};

@@ -13,11 +13,11 @@ use sqlx::{
     Arguments, AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres as Driver, Row,
 };
 
+use crate::epoch::{EpochChange, EpochRow};
 use crate::failure::Failure;
 use crate::lock::StoreLock;
 use crate::rows::{Action, Cells, Change};
 use crate::selection::Selection;
-use crate::store::{EpochChange, EpochRow};
 use crate::table::{Column, EPOCHS, FoundTable, Kind, Layout, list, quote, split_name};
 
 /// From this many rows on a batch goes by COPY, which holds little of it in memory. Measured,

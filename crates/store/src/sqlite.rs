@@ -14,11 +14,11 @@ use sqlx::sqlite::{
 };
 use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
 
+use crate::epoch::{EpochChange, EpochRow};
 use crate::failure::Failure;
 use crate::lock::StoreLock;
 use crate::rows::{Action, Cells, Change};
 use crate::selection::{Condition, Selection};
-use crate::store::{EpochChange, EpochRow};
 use crate::table::{Column, EPOCHS, FoundTable, Kind, Layout, list, quote};
 
 /// Values in one statement. Fewer cost more calls, many more cost compiling longer statements; the

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod markers;
+mod refused;
 mod restarts;
 mod sharing;
 mod support;
