@@ -104,6 +104,19 @@ pub enum Error {
         /// How long, seconds.
         waited_s: u64,
     },
+    /// Brokers answer, but not for this partition.
+    #[error(
+        "{} of the topic has had no leader that answers for {waited_s} s, though other brokers do: \
+         kafka-topics --describe shows which broker is missing; start it and then this job, which goes on \
+         where it stood",
+        partition.map_or_else(|| "some partition".to_owned(), |number| format!("partition {number}"))
+    )]
+    NoLeader {
+        /// Its number, if it is known.
+        partition: Option<i32>,
+        /// How long, seconds.
+        waited_s: u64,
+    },
     /// The consumer group deals no partitions out.
     #[error(
         "the consumer group has dealt out no partitions for {waited_s} s, though the broker answers: a \

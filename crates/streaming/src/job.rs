@@ -225,7 +225,10 @@ impl<O: Operator> Job<O> {
                 return Ok(None);
             }
             if let Some(waited_s) = self.pause_since(began) {
-                return Err(self.broker_away(waited_s));
+                return Err(match self.log.partitions() {
+                    Ok(_) => Error::NoLeader { partition: None, waited_s },
+                    Err(_) => self.broker_away(waited_s),
+                });
             }
         }
     }

@@ -35,6 +35,8 @@ struct Known {
     grew: bool,
     /// The last look had no answer.
     away: bool,
+    /// Where the next look begins, among the partitions.
+    next: usize,
 }
 
 impl Known {
@@ -66,16 +68,20 @@ impl Known {
 
 impl Watch {
     /// Asks the log about every partition. A failure is not reported here: it shows as an answer
-    /// that grows old.
+    /// that grows old. It takes a while, so it ends the look; the next one begins behind it, that no
+    /// partition hides another.
     pub(crate) fn look(&self, log: &dyn Log, partitions: &[i32], now_ms: impl Fn() -> i64) {
         if partitions.is_empty() {
             // A member of a group that got none still has to know whether the broker is there.
             let answer = log.partitions().map(|_| None);
             self.hear(answer, &now_ms);
         }
-        for &partition in partitions {
+        let from = self.known.lock().unwrap().next;
+        for at in (from..from + partitions.len()).map(|at| at % partitions.len()) {
+            let partition = partitions[at];
             let answer = log.bounds(partition).map(|bounds| Some((partition, bounds.high)));
             if !self.hear(answer, &now_ms) {
+                self.known.lock().unwrap().next = at + 1;
                 return;
             }
         }
@@ -115,6 +121,21 @@ impl Watch {
 
     pub(crate) fn of(&self, partition: i32) -> Option<Sighting> {
         self.known.lock().unwrap().partitions.get(&partition).copied()
+    }
+
+    /// Which of these partitions was answered for the longest time ago, and when; those that never
+    /// were, at `since_ms`.
+    pub(crate) fn longest_unanswered<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a i32>,
+        since_ms: i64,
+    ) -> Option<(i64, i32)> {
+        let known = self.known.lock().unwrap();
+        let seen = |&partition| {
+            let sighting = known.partitions.get(&partition);
+            (sighting.map_or(since_ms, |sighting| sighting.seen_ms), partition)
+        };
+        partitions.map(seen).min()
     }
 
     /// When the broker last answered.
@@ -173,7 +194,10 @@ impl Silence {
 
 #[cfg(test)]
 mod tests {
+    use arus_kafka::source::Bounds;
+
     use super::*;
+    use crate::source::{Reader, Wake};
 
     const TIMEOUT_MS: i64 = 5_000;
 
@@ -204,6 +228,64 @@ mod tests {
         ];
         for (what, silence, sighting, now_ms, idle) in cases {
             assert_eq!(silence.is_idle(sighting, TIMEOUT_MS, now_ms), idle, "{what}");
+        }
+    }
+
+    /// A log of which some partitions never answer.
+    struct Deaf(Vec<i32>);
+
+    impl Log for Deaf {
+        fn partitions(&self) -> Result<Vec<i32>, crate::Error> {
+            unreachable!("nobody asks")
+        }
+
+        fn bounds(&self, partition: i32) -> Result<Bounds, crate::Error> {
+            match self.0.contains(&partition) {
+                true => Err(crate::Error::Unsupported("no leader".into())),
+                false => Ok(Bounds { low: 0, high: 7 }),
+            }
+        }
+
+        fn has_records(&self, _: i32, _: i64, _: i64) -> Result<bool, crate::Error> {
+            unreachable!("nobody asks")
+        }
+
+        fn committed(&self, _: &[i32]) -> Result<BTreeMap<i32, i64>, crate::Error> {
+            unreachable!("nobody asks")
+        }
+
+        fn open(
+            &self,
+            _: &[BTreeMap<i32, i64>],
+            _: &Wake,
+        ) -> Result<Vec<Vec<Box<dyn Reader>>>, crate::Error> {
+            unreachable!("nobody reads")
+        }
+
+        fn commit(&self, _: &BTreeMap<i32, i64>, _: bool) -> Result<(), crate::Error> {
+            unreachable!("nothing is committed")
+        }
+
+        fn serve(&self) -> Result<(), crate::Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_partition_without_an_answer_hides_no_other_and_is_found() {
+        let partitions = [0, 1, 2, 3, 4];
+        for deaf in [vec![0], vec![4], vec![1, 3], vec![0, 1, 2, 3]] {
+            let (watch, log) = (Watch::default(), Deaf(deaf.clone()));
+            for now_ms in 1..=10 {
+                watch.look(&log, &partitions, || now_ms * 1_000);
+            }
+            for partition in partitions {
+                let is_deaf = deaf.contains(&partition);
+                assert_eq!(watch.of(partition).is_none(), is_deaf, "{partition} of {deaf:?}");
+            }
+            let unanswered = watch.longest_unanswered(partitions.iter(), 500);
+            assert_eq!(unanswered, Some((500, deaf[0])));
+            assert!(watch.answered_ms().is_some_and(|ms| ms >= 5_000), "{deaf:?}");
         }
     }
 

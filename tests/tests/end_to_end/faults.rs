@@ -153,6 +153,29 @@ fn partitions_without_a_leader_are_waited_for() {
 
 #[test]
 #[ignore = "needs real servers: make test-real"]
+fn a_partition_that_stays_without_a_leader_is_told() {
+    let kafka = Kafka::start();
+    let second = kafka.second();
+    let world = World::named("no_leader_ever").on_kafka(kafka.address("PLAINTEXT")).start();
+    world.make_topic(4);
+    let _ = world.producer().run().well();
+    let mut job = world.streaming().with("--broker-timeout", "5s").start();
+    world.wait_for_epoch_after(0, &mut job);
+    second.kill();
+    let sentence = job.finished(LIMIT).sentence();
+    for words in ["of the topic has had no leader that answers", "though other brokers do"] {
+        assert!(sentence.contains(words), "{sentence}");
+    }
+    second.start_again();
+    wait_until("a leader for each partition", LIMIT, || {
+        partitions(&world.kafka(), world.topic()).ok().flatten()
+    });
+    let _ = world.draining().run().well();
+    world.check(&world.question());
+}
+
+#[test]
+#[ignore = "needs real servers: make test-real"]
 fn a_database_that_crashes_in_the_middle_of_a_transaction_changes_nothing() {
     let postgres = Postgres::start();
     let world = World::named("postgres_crashed").on_database(postgres.url()).start();

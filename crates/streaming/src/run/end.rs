@@ -12,6 +12,9 @@ use crate::options::millis;
 /// deliver.
 const DRAIN_TIMEOUT_MS: i64 = 30_000;
 
+/// A look at all partitions is not over sooner, if some of them do not answer.
+const SLOWEST_LOOK_MS: i64 = 15_000;
+
 impl<O: Operator> Run<O> {
     /// A shutdown was asked for: from now on only what is there already is read (with drain), or
     /// nothing more. `false` while the broker does not tell what is there.
@@ -100,13 +103,21 @@ impl<O: Operator> Run<O> {
         Ok(true)
     }
 
-    /// Gives up when the broker has been away for too long.
+    /// Gives up when the broker, or the leader of a partition, has been away for too long.
     pub(crate) fn check_broker(&self, job: &Job<O>) -> Result<(), Error> {
-        let answered_ms = self.watch.answered_ms().unwrap_or(self.opened_ms);
-        let away_ms = self.shared.monotonic_ms() - answered_ms;
-        if away_ms <= millis(job.options.broker_timeout) {
-            return Ok(());
+        let now_ms = self.shared.monotonic_ms();
+        let timeout_ms = millis(job.options.broker_timeout);
+        let away_ms = now_ms - self.watch.answered_ms().unwrap_or(self.opened_ms);
+        if away_ms > timeout_ms {
+            let waited_s = (away_ms / 1000) as u64;
+            return Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s });
         }
-        Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s: (away_ms / 1000) as u64 })
+        match self.watch.longest_unanswered(self.lanes.keys(), self.opened_ms) {
+            Some((seen_ms, partition)) if now_ms - seen_ms > timeout_ms.max(SLOWEST_LOOK_MS) => {
+                let waited_s = ((now_ms - seen_ms) / 1000) as u64;
+                Err(Error::NoLeader { partition: Some(partition), waited_s })
+            }
+            _ => Ok(()),
+        }
     }
 }
