@@ -138,6 +138,11 @@ impl Watch {
         partitions.map(seen).min()
     }
 
+    /// Notes that the broker answered somebody else.
+    pub(crate) fn answered(&self, now_ms: i64) {
+        self.known.lock().unwrap().answered_ms = Some(now_ms);
+    }
+
     /// When the broker last answered.
     pub(crate) fn answered_ms(&self) -> Option<i64> {
         self.known.lock().unwrap().answered_ms

@@ -109,8 +109,12 @@ impl<O: Operator> Run<O> {
         let timeout_ms = millis(job.options.broker_timeout);
         let away_ms = now_ms - self.watch.answered_ms().unwrap_or(self.opened_ms);
         if away_ms > timeout_ms {
-            let waited_s = (away_ms / 1000) as u64;
-            return Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s });
+            // The watch may have been waiting all the time for partitions that have no leader.
+            if job.log.partitions().is_err() {
+                let waited_s = (away_ms / 1000) as u64;
+                return Err(Error::BrokerAway { brokers: job.brokers.clone(), waited_s });
+            }
+            self.watch.answered(self.shared.monotonic_ms());
         }
         match self.watch.longest_unanswered(self.lanes.keys(), self.opened_ms) {
             Some((seen_ms, partition)) if now_ms - seen_ms > timeout_ms.max(SLOWEST_LOOK_MS) => {
