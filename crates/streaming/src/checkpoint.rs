@@ -428,3 +428,65 @@ impl Identity {
         gone.map(|(name, then)| format!("with {name} = \"{then}\", and now there is none"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::*;
+
+    fn numbers(values: &[i64]) -> RecordBatch {
+        let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
+        RecordBatch::try_from_iter([("number", column)]).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_written_is_told_and_nothing_is_left_out() {
+        let position = Position {
+            partition: 3,
+            next_offset: 8,
+            largest_ms: Some(5),
+            last_record_wall_ms: 9,
+            last_read: Some(LastRead { offset: 7, timestamp_ms: 4 }),
+        };
+        let saved = Saved { batches: vec![numbers(&[1, 2]), numbers(&[])] };
+        let checkpoint = Checkpoint {
+            epoch: 2,
+            base: 1,
+            origin: Origin::new("job", 0),
+            identity: Identity { lines: vec![("topic".into(), "purchases".into())] },
+            totals: Totals::default(),
+            watermark_ms: None,
+            partitions: vec![PartitionCheckpoint { position, saved }],
+            job: Saved { batches: vec![numbers(&[7])] },
+            output: vec![TableRows { rows: numbers(&[5, 6]), deleted: numbers(&[]) }],
+        };
+        let bytes = encode(&checkpoint).unwrap().concat();
+        let read = decode(&bytes).unwrap();
+        assert_eq!((read.epoch, read.base, &read.origin), (2, 1, &checkpoint.origin));
+        assert_eq!(read.partitions[0].position, position);
+        assert_eq!(read.partitions[0].saved.batches, checkpoint.partitions[0].saved.batches);
+        assert_eq!(read.output[0].rows, checkpoint.output[0].rows);
+
+        // Bytes that no length speaks of, under a right checksum.
+        let mut longer = bytes[..bytes.len() - 4].to_vec();
+        longer.extend([0; 16]);
+        longer.extend(crc32fast::hash(&longer).to_le_bytes());
+        assert_eq!(decode(&longer).unwrap_err(), "16 bytes belong to nothing");
+        for cut in [0, 3, 20, bytes.len() - 1] {
+            decode(&bytes[..cut]).unwrap_err();
+        }
+
+        // Two batches where one should be.
+        let mut stream = Vec::new();
+        let one = numbers(&[1]);
+        let mut writer = StreamWriter::try_new(&mut stream, &one.schema()).unwrap();
+        writer.write(&one).unwrap();
+        writer.write(&one).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        assert_eq!(read_batch(&stream).unwrap_err(), "2 batches are where one should be");
+    }
+}

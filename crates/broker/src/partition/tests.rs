@@ -171,3 +171,31 @@ fn times_lead_to_the_first_record_at_or_after_them() {
     }
     assert_eq!(log.newest_time(), Some((7, 3_030)));
 }
+
+#[test]
+fn a_batch_that_holds_another_number_of_records_than_it_says_is_refused() {
+    let mut log = PartitionLog::in_memory();
+    for (records, last_offset_delta) in [(3, 1), (3, 7), (1, 1)] {
+        let torn = Batch { last_offset_delta, ..batch(records, 1_000) };
+        let error = log.append(torn).expect_err("readers would miss an offset");
+        assert!(matches!(error, LogError::Invalid), "{error:?}");
+    }
+    assert_eq!(log.end_offset(), 0);
+    log.append(batch(3, 1_000)).expect("a whole one");
+    assert_eq!(log.end_offset(), 3);
+}
+
+/// Times are the producers' numbers.
+#[test]
+fn absurd_times_are_looked_for_without_a_panic() {
+    let mut log = PartitionLog::in_memory();
+    let builder = inflated::Batch::builder()
+        .base_timestamp(i64::MAX - 5)
+        .max_timestamp(i64::MAX)
+        .last_offset_delta(0)
+        .record(Record::builder().timestamp_delta(1_000).value(Some(Bytes::from("x"))));
+    let beyond = builder.build().and_then(Batch::try_from).expect("a batch of valid records");
+    log.append(beyond).expect("it is whole");
+    let found = log.find_time(i64::MAX - 1).expect("the log is readable");
+    assert_eq!(found, Some((0, i64::MAX)));
+}
