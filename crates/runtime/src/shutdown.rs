@@ -152,6 +152,12 @@ pub fn on_signals() -> Result<Shutdown, Error> {
     Ok(shutdown)
 }
 
+/// Ends the process with code 1, for what is left to wait for may never come, deep in a call that
+/// cannot be called off: as a kill does, and so only where the next start can go on after one.
+pub fn give_up(reason: &str) -> ! {
+    exit(&format!("error: {reason}"), 1)
+}
+
 /// Ends the process from beside its work.
 fn exit(reason: &str, code: i32) -> ! {
     let actions = BEFORE_FORCED_EXIT.lock().expect("actions are run on a copy").clone();

@@ -10,7 +10,7 @@
 //! log-structured store. Files that a chain needs are kept.
 //!
 //! ```text
-//! "ARUSCKP2" | header length u32 | header JSON | record batches as Arrow IPC streams | CRC-32 of
+//! "ARUSCKP3" | header length u32 | header JSON | record batches as Arrow IPC streams | CRC-32 of
 //! all before
 //! ```
 
@@ -29,7 +29,7 @@ use crate::operator::{Saved, TableRows};
 use crate::origin::Origin;
 use crate::progress::Totals;
 
-const MAGIC: &[u8; 8] = b"ARUSCKP2";
+const MAGIC: &[u8; 8] = b"ARUSCKP3";
 
 /// One partition in a checkpoint.
 #[derive(Clone, Debug)]

@@ -73,6 +73,12 @@ pub enum Error {
         /// The first failure.
         reason: String,
     },
+    /// A batch of which not everything could be set aside. Why not is what the job ends with.
+    #[error("a batch of partition {partition} is not whole: no epoch is made of it")]
+    Torn {
+        /// The partition.
+        partition: i32,
+    },
     /// A checkpoint that this job cannot go on from.
     #[error("{0}")]
     Checkpoint(String),

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use arus_runtime::clock::Clock;
-use arus_runtime::shutdown::Shutdown;
+use arus_runtime::shutdown::{Shutdown, give_up};
 
 use crate::Error;
 use crate::aside::Aside;
@@ -225,10 +225,7 @@ impl<O: Operator> Job<O> {
                 return Ok(None);
             }
             if let Some(waited_s) = self.pause_since(began) {
-                return Err(match self.log.partitions() {
-                    Ok(_) => Error::NoLeader { partition: None, waited_s },
-                    Err(_) => self.broker_away(waited_s),
-                });
+                return Err(self.silent(None, waited_s));
             }
         }
     }
@@ -241,6 +238,14 @@ impl<O: Operator> Job<O> {
         }
         self.shutdown_or_pause(Duration::from_millis(20));
         None
+    }
+
+    /// Who it is that has not answered for so long: the leader of a partition, or all of the broker.
+    pub(crate) fn silent(&self, partition: Option<i32>, waited_s: u64) -> Error {
+        match self.log.partitions() {
+            Ok(_) => Error::NoLeader { partition, waited_s },
+            Err(_) => self.broker_away(waited_s),
+        }
     }
 
     fn broker_away(&self, waited_s: u64) -> Error {
@@ -268,6 +273,7 @@ impl<O: Operator> Job<O> {
             }
             let (log, watch, shared) = (Arc::clone(&self.log), run.watch(), run.shared());
             let (watch_stop, watch_bell) = (&stop, bell.clone());
+            let (shutdown, brokers) = (self.shutdown.clone(), self.brokers.clone());
             // A group deals new partitions out by itself.
             let grows = !run.is_shared();
             scope.spawn(move || {
@@ -276,6 +282,12 @@ impl<O: Operator> Job<O> {
                     // At once: what is in a new partition grows late while nobody reads it.
                     if grows {
                         watch.look_for_growth(&*log, partitions);
+                    }
+                    if shutdown.is_requested() && watch.stop_hangs(shared.monotonic_ms()) {
+                        give_up(&format!(
+                            "no Kafka broker answers at {brokers}, and rows wait for it: stopped \
+                             without them; the next start writes them"
+                        ));
                     }
                     watch_bell.sleep(Duration::from_secs(1), watch_stop);
                 }

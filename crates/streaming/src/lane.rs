@@ -70,6 +70,12 @@ pub(crate) struct Lane<P> {
     pub(crate) stop_at: Option<i64>,
     /// The newest event of each batch since the last epoch, ms.
     pub(crate) newest_events_ms: Vec<i64>,
+    /// The last record that was read is to be read again, and did not come yet: until it shows that
+    /// this is the same log, nothing that was read belongs to it for sure.
+    pub(crate) unverified: bool,
+    /// A batch is in the state, and not all that it has to set aside is out: of this no epoch may be
+    /// cut. Stays set when setting aside fails, which ends the job.
+    pub(crate) torn: bool,
 }
 
 /// What one batch of records came to, before the operator sees it.
@@ -113,12 +119,15 @@ impl<P: Partition> Lane<P> {
             at_end_ms: None,
             stop_at: None,
             newest_events_ms: Vec::new(),
+            unverified: false,
+            torn: false,
         }
     }
 
     /// Whether everything that this run is for has been read.
     pub(crate) fn is_done(&self) -> bool {
-        self.stop_at.is_some_and(|end| self.next_offset >= end || self.at_end_ms.is_some())
+        let is_past = |end| self.next_offset >= end || self.at_end_ms.is_some();
+        !self.unverified && self.stop_at.is_some_and(is_past)
     }
 
     /// Takes what is there now, a batch at the most, into the state. Says how many records that
@@ -133,6 +142,7 @@ impl<P: Partition> Lane<P> {
             return Ok(0);
         }
         let rows = self.rows(&intake)?;
+        self.torn = true;
         let updated = self.state.update(&rows, shared.closed_ms())?;
         self.totals.read += intake.read;
         self.totals.counted += updated.counted as u64;
@@ -156,6 +166,7 @@ impl<P: Partition> Lane<P> {
                 .expect("an operator's foresight names the rows that it calls late");
             shared.aside.put(self.partition, record, Why::Late(late))?;
         }
+        self.torn = false;
         Ok(records)
     }
 
@@ -215,6 +226,8 @@ impl<P: Partition> Lane<P> {
             let LastRead { offset, timestamp_ms: read_ms } = last;
             return Err(Error::OtherLog { partition: self.partition, offset, found_ms, read_ms });
         }
+        // Whatever came is that record, or lies behind it; and before an end there is none.
+        self.unverified &= polled.records == 0 && !polled.at_end;
         if polled.at_end {
             self.at_end_ms = Some(shared.monotonic_ms());
         } else if polled.records > 0 {

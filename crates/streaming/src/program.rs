@@ -234,6 +234,9 @@ fn aside(
 pub(crate) fn check_summary(path: Option<&Path>) -> Result<(), Error> {
     let Some(path) = path else { return Ok(()) };
     let failed = |source| Error::File { action: "write", path: path.to_owned(), source };
+    if path.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
     let temporary = path.with_extension("tmp");
     std::fs::write(&temporary, "").map_err(failed)?;
     std::fs::remove_file(&temporary).map_err(failed)

@@ -146,7 +146,7 @@ impl Shared {
                 self.stands_at = None;
                 match (epoch, self.database.states(&job)?.first()) {
                     (None, _) => operator.restore(None, self.initial.clone())?,
-                    (Some(_), None) => return Err(self.not_shared(epoch)),
+                    (Some(epoch), None) => return Err(self.stateless(epoch)?),
                     (Some(epoch), Some(state)) => {
                         let checkpoint = self.decoded(state)?;
                         if checkpoint.epoch != epoch {
@@ -162,13 +162,18 @@ impl Shared {
         Err(self.restless())
     }
 
-    fn not_shared(&self, epoch: Option<u64>) -> Error {
-        Error::Checkpoint(format!(
-            "{} holds epoch {} of a job that is not shared: its state is in a checkpoint folder; leave \
-             out --shared, give another --job and table, or --reset to compute all anew",
-            self.database.name(),
-            epoch.unwrap_or_default()
-        ))
+    /// Why there is an epoch and no state of it.
+    fn stateless(&self, epoch: u64) -> Result<Error, Error> {
+        let name = self.database.name();
+        let reason = if self.database.partitions()?.is_empty() {
+            format!(
+                "{name} holds epoch {epoch} of a job that is not shared: its state is in a checkpoint \
+                 folder; leave out --shared, give another --job and table, or --reset to compute all anew"
+            )
+        } else {
+            format!("a --reset of {name} was cut off: start once more with --reset")
+        };
+        Ok(Error::Checkpoint(reason))
     }
 
     fn restless(&self) -> Error {

@@ -73,6 +73,11 @@ pub trait Sink: Send {
         false
     }
 
+    /// Whether the rows go to the broker that the job reads from, and wait for it.
+    fn waits_for_broker(&self) -> bool {
+        false
+    }
+
     /// From now on this process writes here, and no other that did before. Called at the start, and
     /// when the job begins anew to read; `checkpoint` is the epoch that the job stands at, and `origin`
     /// is to be kept beside all epochs from now on. A sink that sees by them that the job does not belong

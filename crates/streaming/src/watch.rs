@@ -10,6 +10,9 @@ use std::sync::Mutex;
 
 use crate::source::Log;
 
+/// How long a stop waits for a broker that is away to take rows.
+const STOP_PATIENCE_MS: i64 = 5_000;
+
 /// What the broker last said of a partition. Times are the job's monotonic ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
@@ -37,6 +40,10 @@ struct Known {
     away: bool,
     /// Where the next look begins, among the partitions.
     next: usize,
+    /// Rows are being written to the broker, in a call that waits for as long as it is away.
+    commits_to_broker: bool,
+    /// When a stop was first seen to be asked for.
+    stopping_since_ms: Option<i64>,
 }
 
 impl Known {
@@ -138,9 +145,28 @@ impl Watch {
         partitions.map(seen).min()
     }
 
+    /// Notes that the broker told somebody else where a partition ends.
+    pub(crate) fn saw(&self, partition: i32, end_offset: i64, now_ms: i64) {
+        self.known.lock().unwrap().note(Some((partition, end_offset)), now_ms);
+    }
+
     /// Notes that the broker answered somebody else.
     pub(crate) fn answered(&self, now_ms: i64) {
         self.known.lock().unwrap().answered_ms = Some(now_ms);
+    }
+
+    /// Whether rows are being written to the broker.
+    pub(crate) fn commits_to_broker(&self, commits: bool) {
+        self.known.lock().unwrap().commits_to_broker = commits;
+    }
+
+    /// Called again and again once a stop is asked for: whether it waits in vain, for a broker that has
+    /// been away for too long to take rows.
+    pub(crate) fn stop_hangs(&self, now_ms: i64) -> bool {
+        let mut known = self.known.lock().unwrap();
+        let since_ms = *known.stopping_since_ms.get_or_insert(now_ms);
+        let waited_ms = now_ms - since_ms.max(known.answered_ms.unwrap_or(since_ms));
+        known.commits_to_broker && waited_ms > STOP_PATIENCE_MS
     }
 
     /// When the broker last answered.
@@ -292,6 +318,23 @@ mod tests {
             assert_eq!(unanswered, Some((500, deaf[0])));
             assert!(watch.answered_ms().is_some_and(|ms| ms >= 5_000), "{deaf:?}");
         }
+    }
+
+    #[test]
+    fn a_stop_waits_briefly_for_a_broker_that_is_away_and_no_longer() {
+        let watch = Watch::default();
+        watch.answered(1_000);
+        watch.commits_to_broker(true);
+        // Asked for at 20 s.
+        assert!(!watch.stop_hangs(20_000));
+        assert!(!watch.stop_hangs(25_000));
+        assert!(watch.stop_hangs(25_001));
+        // A broker that answers takes its time.
+        watch.answered(24_000);
+        assert!(!watch.stop_hangs(29_000));
+        assert!(watch.stop_hangs(29_001));
+        watch.commits_to_broker(false);
+        assert!(!watch.stop_hangs(90_000));
     }
 
     #[test]

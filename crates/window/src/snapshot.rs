@@ -195,4 +195,34 @@ mod tests {
             assert!(written[1] > 0 && written[1] < written[0], "{written:?}");
         }
     }
+
+    /// Of many windows none keeps, or tells as its own, the memory of all.
+    #[test]
+    fn what_is_restored_takes_no_more_than_it_holds() {
+        let options = QueryOptions {
+            time_column: "ts".into(),
+            window: Window::Tumbling { size_ms: 25 },
+            delay_ms: 0,
+            group_by: vec!["price".into()],
+            aggregates: vec!["count(*)".into()],
+        };
+        let query = Arc::new(WindowQuery::plan(&schema(), options).unwrap());
+        let (windows, groups) = (50, 400);
+        let starts = (0..windows).flat_map(|window| vec![window * 25; groups as usize]);
+        let columns: [ArrayRef; 3] = [
+            Arc::new(TimestampMillisecondArray::from_iter_values(starts).with_timezone("UTC")),
+            Arc::new(StringArray::new_null((windows * groups) as usize)),
+            Arc::new(Int64Array::from_iter_values((0..windows).flat_map(|_| 0..groups))),
+        ];
+        let rows = RecordBatch::try_new(schema(), columns.to_vec()).unwrap();
+        let mut state = PartitionState::new(Arc::clone(&query));
+        state.update(&rows, None).unwrap();
+        let open = state.open_partials().unwrap();
+        assert_eq!(open.num_rows() as i64, windows * groups);
+        let bytes = open.get_array_memory_size();
+        let snapshot = PartitionSnapshot { largest_ms: state.watermark().largest_ms(), open };
+        let restored = PartitionState::restore(query, snapshot).unwrap();
+        let size = restored.size();
+        assert!(size < 2 * bytes, "{size} bytes of {bytes}");
+    }
 }

@@ -60,6 +60,7 @@ impl<O: Operator> Run<O> {
                 known.map_or_else(|| offsets[&partition], |position| position.next_offset);
             let mut lane = Lane::new(partition, next_offset, state, decoder, last_record_ms);
             lane.last_read = known.and_then(|position| position.last_read);
+            lane.unverified = offsets[&partition] < next_offset;
             lane.totals = recovered.lane_totals.remove(&partition).unwrap_or_default();
             lanes.insert(partition, Mutex::new(lane));
         }

@@ -65,7 +65,11 @@ impl<O: Operator> Run<O> {
         Ok(ours)
     }
 
-    /// Takes an epoch out of the lanes; `None` if nothing happened.
+    /// Takes an epoch out of the lanes; `None` if nothing happened, or it is not known yet whether the
+    /// log is still the same.
+    ///
+    /// # Errors
+    /// When a worker has failed in the middle of a batch.
     fn cut(&mut self, job: &mut Job<O>, last: bool) -> Result<Option<Cut<O::Taken>>, Error> {
         let lanes = self.lanes();
         if lanes.is_empty() {
@@ -74,6 +78,12 @@ impl<O: Operator> Run<O> {
         let numbers: Vec<i32> = lanes.keys().copied().collect();
         let mut lanes: Vec<MutexGuard<'_, Lane<O::Partition>>> =
             lanes.values().map(|lane| lane.lock().unwrap()).collect();
+        if let Some(lane) = lanes.iter().find(|lane| lane.torn) {
+            return Err(Error::Torn { partition: lane.partition });
+        }
+        if lanes.iter().any(|lane| lane.unverified) {
+            return Ok(None);
+        }
         let times = self.times(job, &lanes, last);
         let moved = self.ledger.advance(&mut job.operator, &numbers, &times);
         self.shared.close_up_to(job.operator.watermark_ms());
@@ -157,7 +167,11 @@ impl<O: Operator> Run<O> {
             cut.partitions.iter().map(|p| (p.position.partition, p.position.next_offset)).collect();
         let log = &*job.log;
         let hands = Hands { operator: &mut job.operator, sinks: &mut job.sinks, log };
-        let Some(made) = self.ledger.commit(hands, &mut cut)? else { return Ok(false) };
+        let waits_for_broker = hands.sinks.iter().any(|sink| sink.waits_for_broker());
+        self.watch.commits_to_broker(waits_for_broker);
+        let made = self.ledger.commit(hands, &mut cut);
+        self.watch.commits_to_broker(false);
+        let Some(made) = made? else { return Ok(false) };
         self.epoch = made.epoch;
         self.unsettled = false;
         self.committed = cut.totals;

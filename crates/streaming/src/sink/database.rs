@@ -118,38 +118,42 @@ impl OutputTables {
                     }
                 }
             }
-            let shards = self.forget_shared().await?;
+            // Of a shared job first its states, last the rows that name its partitions: whatever cuts a
+            // reset off, the next one finds all that is left, and no state is taken for one's own.
+            let records = Records::new(self.owner());
+            let rows = self.shared_rows(&records).await?;
+            let shards: Vec<String> = rows.iter().map(|row| records.shard(row.partition)).collect();
+            if !rows.is_empty() {
+                let mut states = vec![(self.owner().to_owned(), 0)];
+                for (row, shard) in rows.iter().zip(&shards) {
+                    states.extend((row.base..=row.epoch).map(|epoch| (shard.clone(), epoch)));
+                }
+                let keys = records.state_keys(&states);
+                store.write(&[TableWrite::Delete { table: &records.states, keys: &keys }]).await?;
+            }
             let epochs: Vec<&str> =
                 shards.iter().map(String::as_str).chain([self.owner()]).collect();
             let tables: Vec<&TableSpec> = self.specs().collect();
-            store.reset_jobs(&epochs, &tables).await
+            store.reset_jobs(&epochs, &tables).await?;
+            if !rows.is_empty() {
+                let (table, keys) = (&records.partitions, records.partition_keys(&shards));
+                store.write(&[TableWrite::Delete { table, keys: &keys }]).await?;
+            }
+            Ok::<_, arus_store::Error>(())
         })?)
     }
 
-    /// Removes what a shared job keeps of itself, and gives the names of its partitions' epochs. First
-    /// of all: an epoch without a state is refused, a state of another epoch might be taken for one's
-    /// own.
-    async fn forget_shared(&self) -> Result<Vec<String>, arus_store::Error> {
-        let (store, records) = (&self.store, Records::new(self.owner()));
+    /// What a shared job keeps of its partitions; empty if it is not one.
+    async fn shared_rows(&self, records: &Records) -> Result<Vec<PartitionRow>, arus_store::Error> {
+        let store = &self.store;
         if !store.has_table(&records.partitions).await? || !store.has_table(&records.states).await?
         {
             return Ok(Vec::new());
         }
         let of_job = Condition::OneOf { column: "job", texts: vec![self.owner()] };
         let selection = Selection { conditions: vec![of_job], ..Selection::default() };
-        let rows = PartitionRow::of(&store.read_selection(&records.partitions, &selection).await?);
-        let shards: Vec<String> = rows.iter().map(|row| records.shard(row.partition)).collect();
-        let mut states = vec![(self.owner().to_owned(), 0)];
-        for (row, shard) in rows.iter().zip(&shards) {
-            states.extend((row.base..=row.epoch).map(|epoch| (shard.clone(), epoch)));
-        }
-        let (partitions, states) = (records.partition_keys(&shards), records.state_keys(&states));
-        let deletes = [
-            TableWrite::Delete { table: &records.partitions, keys: &partitions },
-            TableWrite::Delete { table: &records.states, keys: &states },
-        ];
-        store.write(&deletes).await?;
-        Ok(shards)
+        let rows = store.read_selection(&records.partitions, &selection).await?;
+        Ok(PartitionRow::of(&rows))
     }
 }
 

@@ -215,6 +215,10 @@ impl Sink for KafkaSink {
         matches!(self.way, Way::Transactions(_))
     }
 
+    fn waits_for_broker(&self) -> bool {
+        true
+    }
+
     fn take_over(&mut self, origin: &Origin, checkpoint: u64) -> Result<(), Error> {
         match &mut self.way {
             Way::Transactions(exact) => {

@@ -1,6 +1,7 @@
 //! The job over a log in memory, with faults on request.
 
 mod clocks;
+mod faults;
 mod markers;
 mod refused;
 mod restarts;

@@ -34,6 +34,8 @@ pub(crate) struct MemoryLog {
     pub(crate) dealt: Option<Vec<i32>>,
     /// Which of the next questions get no answer, as from a broker that is away: one bit each.
     pub(crate) unanswered: AtomicU32,
+    /// The first record's timestamp, ms; each later one is a millisecond younger. `None`: they have none.
+    pub(crate) first_ms: Option<i64>,
 }
 
 impl MemoryLog {
@@ -60,6 +62,7 @@ struct MemoryReader {
     next: usize,
     records: Vec<Option<Vec<u8>>>,
     chunk: usize,
+    first_ms: Option<i64>,
 }
 
 impl Log for MemoryLog {
@@ -96,8 +99,8 @@ impl Log for MemoryLog {
         let reader = |(&partition, &next): (&i32, &i64)| {
             let visible = self.visible[partition as usize];
             let records = self.partitions[partition as usize][..visible].to_vec();
-            let reader =
-                MemoryReader { partition, next: next as usize, records, chunk: self.chunk };
+            let (next, chunk, first_ms) = (next as usize, self.chunk, self.first_ms);
+            let reader = MemoryReader { partition, next, records, chunk, first_ms };
             Box::new(reader) as Box<dyn Reader>
         };
         Ok(hands.iter().map(|hand| hand.iter().map(reader).collect()).collect())
@@ -124,7 +127,8 @@ impl Reader for MemoryReader {
         for (offset, payload) in self.records[from..to].iter().enumerate() {
             let offset = (from + offset) as i64;
             let payload = payload.as_deref();
-            each(Record { offset, key: Some(b"key"), payload, timestamp_ms: None });
+            let timestamp_ms = self.first_ms.map(|first_ms| first_ms + offset);
+            each(Record { offset, key: Some(b"key"), payload, timestamp_ms });
         }
         self.next = to;
         Ok(Polled { records: to - from, at_end: to == self.records.len() })
@@ -240,6 +244,11 @@ impl SteppingClock {
 
     pub(crate) fn jumping(step_ms: u64, wrong_by_ms: Vec<i64>) -> Self {
         Self { now_ms: AtomicU64::new(0), step_ms, wrong_by_ms, asked: AtomicU64::new(0) }
+    }
+
+    /// Changes whenever somebody asks what time it is (if it goes on by a step).
+    pub(crate) fn asked(&self) -> u64 {
+        self.now_ms.load(Ordering::Relaxed)
     }
 }
 
