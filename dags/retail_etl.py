@@ -78,9 +78,12 @@ with DAG(
             "ZONE": ZONE,
         },
         bash_command="""
-            DATABASE_URL=${URL:-${DATABASE_URL:-sqlite://.arus/arus.db}}
-            export DATABASE_URL
-            exec "${RETAIL_ETL:-retail-etl}" run "$INPUT" --scheduled-for "$SCHEDULED_FOR" --tz "$ZONE" \\
-                ${EXCLUDE_CANCELLED:+--exclude-cancelled} ${FORCE:+--force}
+            if [ -n "$URL" ]; then
+                # Before whatever the worker's environment says, a file with a URL too.
+                unset DATABASE_URL_FILE
+                export DATABASE_URL=$URL
+            fi
+            exec "${RETAIL_ETL:-retail-etl}" run --scheduled-for "$SCHEDULED_FOR" --tz "$ZONE" \\
+                ${EXCLUDE_CANCELLED:+--exclude-cancelled} ${FORCE:+--force} -- "$INPUT"
         """,
     )

@@ -30,11 +30,12 @@ fn main() -> Result<(), retail_etl::Error> {
     for _ in 0..args.times {
         let began = clock.monotonic();
         let mut batches = 0;
-        let quality = extract(&options, &mut Progress::new(&clock, true), &mut |_| {
+        let extracted = extract(&options, &mut Progress::new(&clock, true), &mut |_| {
             batches += 1;
             Ok(())
         })?;
         let took = clock.monotonic() - began;
+        let quality = extracted.quality;
         println!(
             "{took:?}: {batches} batches, {} rows, {} rejected",
             quality.rows, quality.rejected

@@ -111,6 +111,8 @@ impl RunArgs {
                 table_prefix: self.output.table_prefix.clone(),
                 retry_for: self.output.retry_for,
             },
+            allow_empty: self.input.allow_empty,
+            mark: String::new(),
             last_fingerprint: None,
             progress_bar: world.terminal,
             stop: world.shutdown.clone(),

@@ -9,4 +9,5 @@ pub mod rules;
 
 pub(crate) use duplicates::Duplicates;
 pub use limit::MaxRejects;
+pub use rejects::FinishedRejects;
 pub(crate) use rejects::{Reject, RejectFile};

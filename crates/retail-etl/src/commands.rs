@@ -64,7 +64,7 @@ pub enum Command {
     Backfill(backfill::BackfillCommand),
     /// Prints the runs that were made
     History(history::HistoryCommand),
-    /// Draws the report of the tables in the database
+    /// Draws the report of the last run again, from the files that it left
     Report(report::ReportCommand),
     /// Writes a sample of invoices, always the same for the same seed
     Generate(generate::GenerateCommand),
@@ -86,7 +86,7 @@ pub fn run(command: &Command, world: &World) -> Result<(), Error> {
     match done {
         // Whoever sends the signal wants no error from it.
         Err(stopped @ Error::Stopped) if world.shutdown.is_requested() => {
-            tracing::info!("{stopped}");
+            eprintln!("{stopped}");
             Ok(())
         }
         done => done,

@@ -131,6 +131,44 @@ pub enum Error {
         /// Which run, by whom, since when.
         holder: String,
     },
+    /// Another run has the output folder.
+    #[error(
+        "another run loads its results into {} and does not come to an end: wait for it, or choose \
+         another folder by --output",
+        folder.display()
+    )]
+    FolderBusy {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The job's lock went with the database's session, and somebody else has it.
+    #[error(
+        "the lock of job {job} was lost with the connection to the database, and another run has it now: \
+         nothing was loaded"
+    )]
+    LockLost {
+        /// The job's name.
+        job: String,
+    },
+    /// A file that is read, and would be overwritten.
+    #[error(
+        "{} is read, and the results would be written over it: choose another folder by --output, or keep \
+         the invoices elsewhere",
+        file.display()
+    )]
+    OwnInput {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Not one row, good or bad.
+    #[error(
+        "there is no row in {files}, only the header, so nothing was loaded: is the export whole? \
+         --allow-empty loads empty tables"
+    )]
+    NoRows {
+        /// The file, or how many.
+        files: String,
+    },
     /// An attempt took too long and was stopped.
     #[error("it took longer than --timeout {timeout}, so it was stopped and nothing was loaded")]
     TimedOut {
@@ -171,6 +209,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what was asked for cannot be, whatever there is to read: trying again does not help.
+    #[must_use]
+    pub fn is_wrong_use(&self) -> bool {
+        match self {
+            Self::Usage(_) | Self::Schedule(_) | Self::OwnInput { .. } => true,
+            Self::Database(error) => matches!(error, arus_store::Error::Url { .. }),
+            _ => false,
+        }
+    }
+
     /// A file's or folder's trouble.
     pub(crate) fn file(
         action: &'static str,

@@ -97,8 +97,7 @@ impl Ended {
 /// Makes a run, with all its attempts. A failed run is no error here.
 ///
 /// # Errors
-/// When no attempt could begin: another run is at work, the input's name cannot be filled, the log
-/// file cannot be written.
+/// When no attempt could begin: another run is at work, or the input's name cannot be filled.
 pub async fn execute(
     surroundings: &Surroundings,
     options: &RunOptions,
@@ -111,29 +110,21 @@ pub async fn execute(
     let mut options = options.clone();
     options.extract.inputs =
         placeholders::fill(&options.extract.inputs, time.with_timezone(&occasion.zone))?;
-    let folder = job.logs.clone().unwrap_or_else(|| options.load.output.join("logs"));
-    let log_file = folder.join(format!("{base_id}.log"));
-    surroundings.log_copy.begin(&log_file)?;
-    match logs::keep_newest(&folder, job.keep_logs as usize) {
-        Ok(0) => {}
-        Ok(removed) => tracing::debug!(removed, "old log files removed"),
-        // No reason not to make the run.
-        Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "old log files could not be removed");
-        }
-    }
+    let logs = job.logs.clone().unwrap_or_else(|| options.load.output.join("logs"));
     let mut execution = Execution {
         surroundings,
         options,
         job,
         occasion,
         base_id,
-        log_file,
+        log_file: PathBuf::new(),
+        logs,
         machine: Run::new(job.policy()),
         session: None,
         attempts_before: None,
         last: Last::default(),
     };
+    execution.begin_log(&execution.base_id.clone());
     let ended = execution.all_attempts().await;
     surroundings.log_copy.end();
     ended
@@ -155,6 +146,8 @@ struct Execution<'a> {
     job: &'a JobArgs,
     occasion: &'a Occasion,
     base_id: String,
+    /// The folder of the logs.
+    logs: PathBuf,
     log_file: PathBuf,
     machine: Run,
     /// Lock and history, once the database could be reached.
@@ -201,13 +194,35 @@ impl Execution<'_> {
         self.end(state, took).await
     }
 
+    /// From now on all that is told goes to the log file of this run too. Without one the run is made all
+    /// the same: results are worth more than their log.
+    fn begin_log(&mut self, run_id: &str) {
+        self.log_file = self.logs.join(format!("{run_id}.log"));
+        if let Err(error) = self.surroundings.log_copy.begin(&self.log_file) {
+            tracing::warn!(%error, "the run has no log file");
+        }
+    }
+
+    fn remove_old_logs(&self) {
+        match logs::keep_newest(&self.logs, self.job.keep_logs as usize) {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "old log files removed"),
+            // No reason not to make the run.
+            Err(error) => {
+                let folder = self.logs.display();
+                tracing::warn!(%folder, %error, "old log files could not be removed");
+            }
+        }
+    }
+
     /// Makes one attempt; the whole run's end if somebody else has made it already.
     async fn attempt(&mut self, attempt: u32) -> Result<Option<Ended>, Error> {
         self.last = Last { attempt, ..Last::default() };
         let opened = match self.open().await {
             Ok(None) => Ok(()),
             Ok(Some(made)) => return Ok(Some(made)),
-            Err(error @ (Error::Busy { .. } | Error::Usage(_))) => return Err(error),
+            Err(error @ Error::Busy { .. }) => return Err(error),
+            Err(error) if error.is_wrong_use() => return Err(error),
             Err(error) => Err(error),
         };
         let result = match opened {
@@ -255,6 +270,11 @@ impl Execution<'_> {
                 Opening::Ready(session) => {
                     // Opened again, it would count our own attempts.
                     self.attempts_before.get_or_insert(session.attempts_before);
+                    if session.run_id != self.base_id {
+                        self.begin_log(&session.run_id);
+                    }
+                    // Only now that the lock is held: the others' logs are those of runs that have ended.
+                    self.remove_old_logs();
                     self.session = Some(*session);
                     Ok(None)
                 }
@@ -297,7 +317,7 @@ impl Execution<'_> {
         let attempt = Attempt::start(self.surroundings, session, &run, options)?;
         self.machine.attempt_begins(self.surroundings.clock.monotonic());
         metrics::attempt_began(&self.job.job);
-        let result = attempt.wait(self.surroundings, &mut self.machine).await;
+        let result = attempt.wait(self.surroundings, session, &mut self.machine).await;
         metrics::attempt_ended(&self.job.job);
         result
     }
@@ -306,6 +326,11 @@ impl Execution<'_> {
     async fn record(&mut self, state: RunState) {
         log_end(&self.last, state);
         let Some(session) = &mut self.session else { return };
+        // Whoever has the lock now has written down that this process died.
+        if session.run.is_some() && !session.is_held().await {
+            tracing::error!("the lock was lost, so the end of the run is not recorded");
+            return;
+        }
         let Some(run) = &mut session.run else { return };
         assert!(run.state.may_become(state), "{} to {state}", run.state);
         run.state = state;
@@ -314,6 +339,8 @@ impl Execution<'_> {
         if let Some(outcome) = &self.last.outcome {
             run.input_fingerprint = Some(outcome.fingerprint().to_owned());
             run.rows = attempt::rows(outcome);
+        } else if let Some(error) = &self.last.error {
+            run.rows = attempt::rejected_rows(error);
         }
         let run = run.clone();
         let steps = session.open_steps(state, run.ended);
@@ -335,7 +362,8 @@ impl Execution<'_> {
             session.close().await;
         }
         metrics::run_ended(&self.job.job, self.occasion.kind, state, took, &self.last.outcome);
-        if state == RunState::Success {
+        // Of unchanged input the results are as good as new.
+        if matches!(state, RunState::Success | RunState::Skipped) {
             metrics::succeeded(&self.job.job, self.surroundings.now());
         }
         if let (Some(command), RunState::Failed | RunState::TimedOut) =

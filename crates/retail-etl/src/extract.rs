@@ -37,9 +37,9 @@ pub use args::ExtractArgs;
 pub use date::DateFormat;
 pub use encoding::EncodingChoice;
 pub use progress::Progress;
-pub use run::extract;
+pub use run::{Extracted, extract};
 
-pub use crate::check::MaxRejects;
+pub use crate::check::{FinishedRejects, MaxRejects};
 
 /// What is read, and how strictly.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use arus_schedule::RunState;
 use arus_store::{Condition, Selection, Store, TableSpec, TableWrite};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::Error;
 use crate::run::STEPS;
@@ -184,21 +184,37 @@ impl History {
         self.runs(vec![Condition::Between { column: "scheduled_for", from, to }], None).await
     }
 
-    /// The latest time whose scheduled run came to an end of its own.
+    /// The time after which scheduled runs are due: the latest one whose run came to an end of its own;
+    /// where none did, a moment before the first that was begun. `None` where none was ever begun.
     ///
     /// # Errors
     /// Trouble with the database.
     pub async fn last_scheduled(&self) -> Result<Option<DateTime<Utc>>, Error> {
-        let ended: Vec<RunState> = RunState::ALL.into_iter().filter(|it| it.is_final()).collect();
+        let is_final = |it: &RunState| it.is_final();
+        let (ended, open): (Vec<RunState>, _) = RunState::ALL.into_iter().partition(is_final);
+        let last = self.scheduled_in(&ended, Some(1)).await?;
+        if let Some(run) = last.first() {
+            return Ok(run.scheduled_for);
+        }
+        let begun = self.scheduled_in(&open, None).await?;
+        let first = begun.last().and_then(|run| run.scheduled_for);
+        Ok(first.map(|time| time - TimeDelta::milliseconds(1)))
+    }
+
+    /// The scheduled runs in one of these states, the latest time first.
+    async fn scheduled_in(
+        &self,
+        states: &[RunState],
+        limit: Option<u32>,
+    ) -> Result<Vec<RunRecord>, Error> {
         let conditions = vec![
             Condition::OneOf { column: "job", texts: vec![&self.job] },
             Condition::OneOf { column: "kind", texts: vec![RunKind::Scheduled.as_str()] },
-            in_states(&ended),
+            in_states(states),
         ];
-        let selection = Selection { conditions, newest_by: Some("scheduled_for"), limit: Some(1) };
+        let selection = Selection { conditions, newest_by: Some("scheduled_for"), limit };
         let batch = self.store.read_selection(&self.runs, &selection).await?;
-        let runs = rows::read_runs(&batch)?;
-        Ok(runs.first().and_then(|run| run.scheduled_for))
+        Ok(rows::read_runs(&batch)?)
     }
 
     /// The last run that loaded its tables.

@@ -5,9 +5,13 @@
 //! database changes, all tables in one transaction; then the files take their names. So whatever
 //! fails (a full disk, a database that is away) leaves the old tables and the old files, and a kill
 //! leaves each table and each file old or new, never half of both.
+//!
+//! Each load leaves its *mark*, a name of its own, in the database with the tables and in the folder
+//! after the last file. So it can be told later whether what is there is all of one load, and of which.
 
 mod csv;
 pub mod database;
+mod folder;
 mod parquet;
 
 use std::collections::BTreeSet;
@@ -20,8 +24,10 @@ use arus_store::DatabaseArgs;
 use clap::ValueEnum;
 
 use crate::Error;
+use crate::extract::FinishedRejects;
 use crate::report::{self, Report};
 use crate::tables::{SHAPES, TableShape, Tables};
+use folder::OutputFolder;
 
 /// A place that results go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -94,24 +100,45 @@ impl LoadOptions {
     }
 }
 
-/// Writes the tables, and the report if there is one, to all places; tells where. A stop is seen
-/// for as long as the database is waited for.
+/// What a run brings to its load.
+pub struct Results<'a> {
+    /// The tables.
+    pub tables: &'a Tables,
+    /// The report, if one is wanted.
+    pub report: Option<&'a Report>,
+    /// The reject file.
+    pub rejects: FinishedRejects,
+    /// A name that no other load has.
+    pub mark: &'a str,
+}
+
+/// Writes the results to all places; tells where. A stop is seen for as long as others are waited for: until
+/// the database is told to commit.
 ///
 /// # Errors
 /// One sentence; nothing has changed then, but for files when their renaming itself fails.
 pub fn load(
     options: &LoadOptions,
-    tables: &Tables,
-    report: Option<&Report>,
+    results: Results<'_>,
     stop: &Shutdown,
 ) -> Result<Vec<Place>, Error> {
+    let Results { tables, report, rejects, mark } = results;
+    let _alone = match options.files().is_empty() {
+        true => None,
+        false => Some(OutputFolder::lock(&options.output, options.retry_for, stop)?),
+    };
     let staged = stage(options, tables, report)?;
+    let marked = match staged.is_empty() {
+        true => None,
+        false => Some(staged_file(&folder::mark_path(&options.output), mark.as_bytes())?),
+    };
     let mut places = Vec::new();
     if options.has(Sink::Database) {
-        let database = database::write(options, tables, stop)?;
+        let database = database::write(options, tables, mark, stop)?;
         places.push(Place { what: "tables", place: database });
     }
-    publish(staged)?;
+    rejects.publish()?;
+    publish(options, staged, marked)?;
     let shown = |pattern: &str| options.output.join(pattern).display().to_string();
     for (sink, what, pattern) in [
         (Sink::Csv, "CSV", "*.csv"),
@@ -123,6 +150,19 @@ pub fn load(
         }
     }
     Ok(places)
+}
+
+/// Whether all that was asked for is there as the load of this mark left it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub fn is_there(options: &LoadOptions, mark: &str) -> Result<bool, Error> {
+    let files = options.files();
+    let in_folder = files.is_empty() || folder::mark(&options.output).as_deref() == Some(mark);
+    if !in_folder || files.iter().any(|file| !file.is_file()) {
+        return Ok(false);
+    }
+    if options.has(Sink::Database) { database::is_there(options, mark) } else { Ok(true) }
 }
 
 /// All files, whole and on disk, under hidden names.
@@ -144,17 +184,9 @@ fn stage(
         files.push((options.report_path(), page.as_bytes().to_vec()));
         files.push((options.output.join(report::stored::FILE_NAME), stored.clone()));
     }
-    if files.is_empty() {
-        return Ok(Vec::new());
-    }
-    let folder = &options.output;
-    std::fs::create_dir_all(folder)
-        .map_err(|source| Error::file("create the folder", folder, source))?;
     // Beside each other: each mostly waits for the disk.
     std::thread::scope(|scope| {
-        let write = |(path, bytes): &(PathBuf, Vec<u8>)| {
-            StagedFile::write(path, bytes).map_err(|source| Error::file("write", path, source))
-        };
+        let write = |(path, bytes): &(PathBuf, Vec<u8>)| staged_file(path, bytes);
         let writers: Vec<_> = files.iter().map(|file| scope.spawn(move || write(file))).collect();
         let staged =
             writers.into_iter().map(|writer| writer.join().expect("writing does not panic"));
@@ -166,15 +198,25 @@ fn file_of(options: &LoadOptions, shape: &TableShape, ending: &str) -> PathBuf {
     options.output.join(format!("{}.{ending}", shape.name))
 }
 
-/// Gives all files their names.
-fn publish(staged: Vec<StagedFile>) -> Result<(), Error> {
-    let Some(any) = staged.first().map(|file| file.path().to_owned()) else { return Ok(()) };
-    for file in staged {
+fn staged_file(path: &Path, bytes: &[u8]) -> Result<StagedFile, Error> {
+    StagedFile::write(path, bytes).map_err(|source| Error::file("write", path, source))
+}
+
+/// Gives all files their names, last of all the mark: while some of them are old it is not there.
+fn publish(
+    options: &LoadOptions,
+    staged: Vec<StagedFile>,
+    marked: Option<StagedFile>,
+) -> Result<(), Error> {
+    let Some(marked) = marked else { return Ok(()) };
+    let folder = &options.output;
+    folder::unmark(folder)?;
+    for file in staged.into_iter().chain([marked]) {
         let path = file.path().to_owned();
         file.publish().map_err(|source| Error::file("rename a new file to", path, source))?;
     }
-    let folder = any.parent().unwrap_or(Path::new("."));
-    sync_folder_of(&any).map_err(|source| Error::file("sync the folder", folder, source))
+    sync_folder_of(&folder::mark_path(folder))
+        .map_err(|source| Error::file("sync the folder", folder, source))
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use arus_runtime::clock::SystemClock;
 use arus_runtime::environment::with_variables;
-use arus_runtime::exit;
+use arus_runtime::exit::{self, WrongUse};
 use arus_runtime::shutdown::on_signals;
 use clap::{CommandFactory, FromArgMatches};
+use retail_etl::Error;
 use retail_etl::args::Args;
 use retail_etl::commands::{self, Command, World};
 
@@ -43,5 +44,5 @@ fn start(args: &Args) -> anyhow::Result<()> {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         log_copy,
     };
-    Ok(commands::run(&args.command, &world)?)
+    commands::run(&args.command, &world).map_err(WrongUse::if_so(Error::is_wrong_use))
 }

@@ -5,6 +5,7 @@
 //! and files as they were.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -16,8 +17,8 @@ use chrono::{DateTime, NaiveDateTime};
 
 use crate::Error;
 use crate::extract::fingerprint::Fingerprint;
-use crate::extract::{self, ExtractOptions, Progress};
-use crate::load::{self, LoadOptions, Place, Sink};
+use crate::extract::{self, ExtractOptions, Extracted, Progress, input};
+use crate::load::{self, LoadOptions, Place, Results, Sink};
 use crate::quality::Quality;
 use crate::report::{Report, ReportMeta};
 use crate::tables::Tables;
@@ -32,6 +33,10 @@ pub struct RunOptions {
     pub transform: TransformOptions,
     /// Where results go.
     pub load: LoadOptions,
+    /// Whether input without any row is loaded, as empty tables.
+    pub allow_empty: bool,
+    /// A name that no other attempt has: by it is told later whose results are there.
+    pub mark: String,
     /// The fingerprint of the last run that came to its end, as [`RunOutcome::fingerprint`] gave
     /// it. While the input is as it was then, and the same is asked of it, there is nothing to do.
     /// `None`: the run is made whatever the input (`--force`).
@@ -66,6 +71,9 @@ pub enum StepEvent {
 /// The steps of a run, in order. Extract and transform work at the same time: rows go from one to
 /// the other in batches.
 pub const STEPS: [&str; 4] = ["extract", "transform", "report", "load"];
+
+/// Who hears of steps, and may end the run with an error before a step begins.
+pub type OnStep<'a> = &'a mut dyn FnMut(StepEvent) -> Result<(), Error>;
 
 /// How a run ended that did not fail.
 #[derive(Clone, Debug)]
@@ -117,22 +125,26 @@ impl RunOutcome {
 pub fn run(
     options: &RunOptions,
     clock: &dyn Clock,
-    on_step: &mut dyn FnMut(StepEvent),
+    on_step: OnStep<'_>,
 ) -> Result<RunOutcome, Error> {
     let began = clock.monotonic();
     if let Some(fingerprint) = unchanged(options)? {
         return Ok(RunOutcome::Unchanged { fingerprint });
     }
-    let (quality, period, tables) = compute(options, clock, on_step)?;
+    refuse_own_input(options)?;
+    let (Extracted { quality, rejects }, period, tables) = compute(options, clock, on_step)?;
+    if quality.rows == 0 && !options.allow_empty {
+        return Err(Error::NoRows { files: named(&quality) });
+    }
     let report = if options.load.has(Sink::Report) {
-        on_step(StepEvent::Started { name: "report" });
+        on_step(StepEvent::Started { name: "report" })?;
         let meta = ReportMeta {
             made_at: DateTime::from_timestamp_millis(clock.wall_ms()).unwrap_or_default(),
             exclude_cancelled: options.transform.exclude_cancelled,
             period,
         };
         let report = Report::new(&tables, &quality, &meta)?;
-        on_step(ended("report", tables.rows(), tables.rows()));
+        on_step(ended("report", tables.rows(), tables.rows()))?;
         Some(report)
     } else {
         None
@@ -140,32 +152,39 @@ pub fn run(
     if options.stop.is_requested() {
         return Err(Error::Stopped);
     }
-    on_step(StepEvent::Started { name: "load" });
-    let mut places = load::load(&options.load, &tables, report.as_ref(), &options.stop)?;
-    on_step(ended("load", tables.rows(), tables.rows()));
+    on_step(StepEvent::Started { name: "load" })?;
+    let results =
+        Results { tables: &tables, report: report.as_ref(), rejects, mark: &options.mark };
+    let mut places = load::load(&options.load, results, &options.stop)?;
+    on_step(ended("load", tables.rows(), tables.rows()))?;
     if quality.rejected > 0 {
         let place = options.extract.rejects.display().to_string();
         places.push(Place { what: "rejects", place });
     }
-    let fingerprint = kept(options, &Fingerprint::of(&quality));
+    let fingerprint = kept(options, &quality);
     let took = clock.monotonic().saturating_sub(began);
     let result = RunResult { quality, period, tables, places, fingerprint, took };
     Ok(RunOutcome::Done(Box::new(result)))
 }
 
-/// What is kept of a run: in the first line what was asked for, then the input's fingerprint.
-fn kept(options: &RunOptions, input: &Fingerprint) -> String {
-    format!("{}\n{input}", asked(options))
+/// What is kept of a run: in the first line what was asked for, in the second how many rows were
+/// rejected and the mark of its load, then the input's fingerprint.
+fn kept(options: &RunOptions, quality: &Quality) -> String {
+    let (asked, input) = (asked(options), Fingerprint::of(quality));
+    format!("{asked}\n{} {}\n{input}", quality.rejected, options.mark)
 }
 
 /// Everything that results depend on beside the input, and where they go, in one line.
 fn asked(options: &RunOptions) -> String {
     let RunOptions { extract, transform, load, .. } = options;
     let mut text = format!(
-        "version={} encoding={:?} date_format={:?} exclude_cancelled={} top={} output={:?}",
+        "version={} encoding={:?} date_format={:?} max_rejects={:?} rejects={:?} exclude_cancelled={} \
+         top={} output={:?}",
         env!("CARGO_PKG_VERSION"),
         extract.encoding,
         extract.date_format,
+        extract.max_rejects,
+        extract.rejects,
         transform.exclude_cancelled,
         transform.top,
         load.output,
@@ -178,31 +197,61 @@ fn asked(options: &RunOptions) -> String {
     text
 }
 
-/// The fingerprint that was kept, if there is nothing to do: the same was asked of the same input,
-/// and the files that came of it are still there.
+/// The fingerprint that was kept, if there is nothing to do: the same was asked of the same input, and
+/// what came of it is still there, all of it. A load that came later, or was cut off, left another mark,
+/// be it another job's or of a run that failed.
 fn unchanged(options: &RunOptions) -> Result<Option<String>, Error> {
     let Some(last) = &options.last_fingerprint else { return Ok(None) };
-    let Some((asked_then, input)) = last.split_once('\n') else { return Ok(None) };
-    if asked_then != asked(options) || options.load.files().iter().any(|file| !file.is_file()) {
+    let mut parts = last.splitn(3, '\n');
+    let (Some(asked_then), Some(loaded), Some(input)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(None);
+    };
+    // One of another version of this program cannot be read: then the run is made.
+    let Some((rejected, mark)) = loaded.split_once(' ') else { return Ok(None) };
+    let Ok(input) = input.parse::<Fingerprint>() else { return Ok(None) };
+    let rejects_are_there = rejected == "0" || options.extract.rejects.is_file();
+    if asked_then != asked(options) || !rejects_are_there || !load::is_there(&options.load, mark)? {
         return Ok(None);
     }
-    // One of another version of this program cannot be read: then the run is made.
-    let Ok(input) = input.parse::<Fingerprint>() else { return Ok(None) };
     Ok(input.is_still(&options.extract.inputs)?.then(|| last.clone()))
+}
+
+/// Refuses to write results over what is read, or to read results of an earlier run as invoices.
+fn refuse_own_input(options: &RunOptions) -> Result<(), Error> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let written = options.load.files().into_iter().chain([options.extract.rejects.clone()]);
+    let written: Vec<PathBuf> = written.filter_map(|path| real(&path)).collect();
+    if written.is_empty() {
+        return Ok(());
+    }
+    let inputs = input::find(&options.extract.inputs)?;
+    match inputs.into_iter().find(|file| real(file).is_some_and(|it| written.contains(&it))) {
+        Some(file) => Err(Error::OwnInput { file }),
+        None => Ok(()),
+    }
+}
+
+/// The files that were read, for a sentence.
+fn named(quality: &Quality) -> String {
+    match quality.files.as_slice() {
+        [file] => file.path.display().to_string(),
+        files => format!("any of the {} files", files.len()),
+    }
 }
 
 /// Extract and transform, which work at the same time.
 fn compute(
     options: &RunOptions,
     clock: &dyn Clock,
-    on_step: &mut dyn FnMut(StepEvent),
-) -> Result<(Quality, Period, Tables), Error> {
-    on_step(StepEvent::Started { name: "extract" });
-    on_step(StepEvent::Started { name: "transform" });
+    on_step: OnStep<'_>,
+) -> Result<(Extracted, Period, Tables), Error> {
+    on_step(StepEvent::Started { name: "extract" })?;
+    on_step(StepEvent::Started { name: "transform" })?;
     let mut transform = Transform::start(&options.transform)?;
     let mut period = None;
     let mut progress = Progress::new(clock, options.progress_bar);
-    let quality = extract::extract(&options.extract, &mut progress, &mut |batch| {
+    let extracted = extract::extract(&options.extract, &mut progress, &mut |batch| {
         if options.stop.is_requested() {
             return Err(Error::Stopped);
         }
@@ -210,15 +259,16 @@ fn compute(
         transform.add(&batch)
     })?;
     drop(progress);
+    let quality = &extracted.quality;
     on_step(StepEvent::Ended {
         name: "extract",
         rows_in: quality.rows,
         rows_out: quality.loaded,
         rows_rejected: quality.rejected,
-    });
+    })?;
     let tables = transform.finish()?;
-    on_step(ended("transform", quality.loaded, tables.rows()));
-    Ok((quality, period, tables))
+    on_step(ended("transform", quality.loaded, tables.rows()))?;
+    Ok((extracted, period, tables))
 }
 
 fn ended(name: &'static str, rows_in: u64, rows_out: u64) -> StepEvent {

@@ -59,6 +59,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 pub struct StagedFile {
     path: PathBuf,
     hidden: PathBuf,
+    published: bool,
 }
 
 impl StagedFile {
@@ -67,7 +68,7 @@ impl StagedFile {
     /// # Errors
     /// The system's; nothing is left then.
     pub fn write(path: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let staged = Self { path: path.to_owned(), hidden: hidden(path, ".tmp") };
+        let staged = Self { path: path.to_owned(), hidden: hidden(path, ".tmp"), published: false };
         let mut file = open_at(&staged.hidden, 0)?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -84,16 +85,19 @@ impl StagedFile {
     ///
     /// # Errors
     /// The system's; the old version stays then.
-    pub fn publish(self) -> io::Result<()> {
-        fs::rename(&self.hidden, &self.path)
+    pub fn publish(mut self) -> io::Result<()> {
+        fs::rename(&self.hidden, &self.path)?;
+        self.published = true;
+        Ok(())
     }
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        // After publishing there is nothing under this name; and what cannot be removed is
-        // overwritten by the next version.
-        let _ = fs::remove_file(&self.hidden);
+        if !self.published {
+            // What cannot be removed is overwritten by the next version.
+            let _ = fs::remove_file(&self.hidden);
+        }
     }
 }
 

@@ -179,10 +179,15 @@ impl Postgres {
         Ok(())
     }
 
-    pub(crate) async fn write(&self, writes: &[Change<'_>]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn write(
+        &self,
+        writes: &[Change<'_>],
+        commits: &(dyn Fn() + Sync),
+    ) -> Result<(), sqlx::Error> {
         let mut loan = Loan::from(&self.pool).await?;
         let mut transaction = loan.connection()?.begin().await?;
         apply_all(&mut transaction, writes).await?;
+        commits();
         transaction.commit().await?;
         loan.give_back();
         Ok(())

@@ -71,7 +71,9 @@ impl Sqlite {
         };
         let plain =
             |char: char| if char.is_alphanumeric() || "-_.".contains(char) { char } else { '-' };
-        let mut path = file.clone().into_os_string();
+        // By whatever links it is named: it is one database, and so one lock.
+        let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.clone());
+        let mut path = file.into_os_string();
         path.push(format!(".{}.lock", name.chars().map(plain).collect::<String>()));
         StoreLock::file(path.as_ref())
     }
@@ -151,11 +153,16 @@ impl Sqlite {
         Ok(())
     }
 
-    pub(crate) async fn write(&self, writes: &[Change<'_>]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn write(
+        &self,
+        writes: &[Change<'_>],
+        commits: &(dyn Fn() + Sync),
+    ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
         for write in writes {
             apply(&mut transaction, write).await?;
         }
+        commits();
         transaction.commit().await
     }
 

@@ -285,13 +285,26 @@ impl Store {
     /// # Errors
     /// [`Error::BatchShape`], [`Error::InvalidValue`]; trouble with the database.
     pub fn write<'a>(&'a self, writes: &'a [TableWrite<'a>]) -> Boxed<'a, Result<(), Error>> {
+        self.write_telling(writes, &|| {})
+    }
+
+    /// The same; `commits` is called right before the commit is sent. Dropped later, this future leaves
+    /// a transaction of which nobody knows whether it came about.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_telling<'a>(
+        &'a self,
+        writes: &'a [TableWrite<'a>],
+        commits: &'a (dyn Fn() + Sync),
+    ) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
             let changes = changes(writes)?;
             let mut patience = self.patience("write rows");
             loop {
                 // Run twice, a write leaves what it leaves run once, so a lost answer needs no more
                 // care than this.
-                match on!(self.inner.database, it => it.write(&changes)) {
+                match on!(self.inner.database, it => it.write(&changes, commits)) {
                     Ok(()) => return Ok(()),
                     Err(error) => patience.wait(error).await?,
                 }

@@ -1,10 +1,11 @@
 //! The reject file: every row that broke a rule, with its place and the reason.
 //!
 //! A CSV, `file,line,column,rule,reason,row`, in UTF-8. It is written as rows are met, under a
-//! hidden name beside its own; when all were met it is synced and takes its name. A run without
-//! rejected rows leaves no reject file, and removes the one of an earlier run.
+//! hidden name beside its own that no other run has; when all were met it is synced, and it takes its
+//! name with the other results. A run without rejected rows leaves no reject file, and removes the one
+//! of an earlier run.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -31,8 +32,52 @@ pub(crate) struct Reject {
 /// The reject file of one run.
 pub(crate) struct RejectFile {
     path: PathBuf,
-    temporary: PathBuf,
-    writer: Option<Writer<File>>,
+    writer: Option<(Writer<File>, Temporary)>,
+}
+
+/// A hidden file, removed when it is dropped before it has its name.
+#[derive(Debug)]
+struct Temporary(Option<PathBuf>);
+
+impl Temporary {
+    fn path(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(""))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// A reject file that is whole, but has not got its name yet. Dropped before that it is removed, and
+/// the old one stays.
+#[derive(Debug)]
+pub struct FinishedRejects {
+    path: PathBuf,
+    /// The file, locked still, so that nobody takes its hidden name; `None`: no row was rejected.
+    temporary: Option<(File, Temporary)>,
+}
+
+impl FinishedRejects {
+    /// Puts it where it belongs, or removes an old one if there is nothing to put.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn publish(self) -> Result<(), Error> {
+        let path = self.path;
+        let Some((_locked, mut temporary)) = self.temporary else {
+            return files::remove(&path)
+                .map_err(|source| Error::file("remove the old", &path, source));
+        };
+        fs::rename(temporary.path(), &path)
+            .inspect(|()| temporary.0 = None)
+            .and_then(|()| files::sync_folder_of(&path))
+            .map_err(|source| Error::file("rename a new file to", &path, source))
+    }
 }
 
 impl RejectFile {
@@ -54,7 +99,7 @@ impl RejectFile {
                 }
             }
         }
-        Ok(Self { path: path.to_owned(), temporary: files::hidden(path, ".tmp"), writer: None })
+        Ok(Self { path: path.to_owned(), writer: None })
     }
 
     /// Where it will be.
@@ -70,7 +115,7 @@ impl RejectFile {
         if self.writer.is_none() {
             self.writer = Some(self.create()?);
         }
-        let writer = self.writer.as_mut().expect("made just now");
+        let (writer, temporary) = self.writer.as_mut().expect("made just now");
         let file = file.to_string_lossy();
         for reject in rejects {
             let line = reject.line.to_string();
@@ -78,51 +123,69 @@ impl RejectFile {
             let row = [&*file, &line, rule.column, rule.name, &reject.broken.reason, &reject.row];
             writer
                 .write_record(row)
-                .map_err(|error| Error::file("write", &self.temporary, io_error(error)))?;
+                .map_err(|error| Error::file("write", temporary.path(), io_error(error)))?;
         }
         Ok(())
     }
 
-    fn create(&self) -> Result<Writer<File>, Error> {
+    fn create(&self) -> Result<(Writer<File>, Temporary), Error> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)
                 .map_err(|source| Error::file("create the folder", folder, source))?;
         }
-        let failed = |source| Error::file("write", &self.temporary, source);
-        let out = File::create(&self.temporary).map_err(failed)?;
+        let (out, temporary) = self
+            .temporary()
+            .map_err(|source| Error::file("write a new file beside", &self.path, source))?;
         let mut writer = WriterBuilder::new().from_writer(out);
-        writer.write_record(HEADER.split(',')).map_err(|error| failed(io_error(error)))?;
-        Ok(writer)
+        writer
+            .write_record(HEADER.split(','))
+            .map_err(|error| Error::file("write", temporary.path(), io_error(error)))?;
+        Ok((writer, temporary))
     }
 
-    /// Puts the file where it belongs, or removes an old one if there is nothing to put.
-    pub(crate) fn finish(mut self) -> Result<(), Error> {
-        let failed = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::file(action, path, source)
-        };
-        let Some(writer) = self.writer.take() else {
-            return files::remove(&self.path).map_err(failed("remove the old", &self.path));
+    /// A hidden file that nobody else writes to, in a place that a process which died has left or
+    /// nobody ever had. Locked for as long as it is written, so that others can tell.
+    fn temporary(&self) -> std::io::Result<(File, Temporary)> {
+        for number in 1.. {
+            let path = files::hidden(&self.path, &format!(".{number}.tmp"));
+            let out = File::options().create(true).append(true).open(&path)?;
+            match out.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => continue,
+                // A file system without locks; then only runs that are not at once are safe.
+                Err(TryLockError::Error(_)) => {}
+            }
+            // Its last owner may have given it its name meanwhile: then the lock is on another file.
+            if !is_at(&out, &path) {
+                continue;
+            }
+            out.set_len(0)?;
+            return Ok((out, Temporary(Some(path))));
+        }
+        unreachable!("there are more numbers than runs")
+    }
+
+    /// Makes the file whole.
+    pub(crate) fn finish(mut self) -> Result<FinishedRejects, Error> {
+        let path = std::mem::take(&mut self.path);
+        let Some((writer, temporary)) = self.writer.take() else {
+            return Ok(FinishedRejects { path, temporary: None });
         };
         let written = writer.into_inner().map_err(|error| error.into_error());
-        let synced = written.and_then(|file| file.sync_all());
-        if let Err(source) = synced {
-            let _ = fs::remove_file(&self.temporary);
-            return Err(failed("write", &self.temporary)(source));
-        }
-        fs::rename(&self.temporary, &self.path)
-            .and_then(|()| files::sync_folder_of(&self.path))
-            .map_err(failed("rename a new file to", &self.path))
+        let file = written
+            .and_then(|file| file.sync_all().map(|()| file))
+            .map_err(|source| Error::file("write", temporary.path(), source))?;
+        Ok(FinishedRejects { path, temporary: Some((file, temporary)) })
     }
 }
 
-impl Drop for RejectFile {
-    /// A run that ends early leaves no half file.
-    fn drop(&mut self) {
-        if self.writer.is_some() {
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
+/// Whether the open file is the one of that name.
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let same = |open: fs::Metadata, named: fs::Metadata| {
+        (open.dev(), open.ino()) == (named.dev(), named.ino())
+    };
+    file.metadata().and_then(|open| Ok(same(open, fs::metadata(path)?))).unwrap_or(false)
 }
 
 fn io_error(error: simd_csv::Error) -> std::io::Error {

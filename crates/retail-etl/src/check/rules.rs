@@ -24,6 +24,9 @@ pub static QUOTES: Rule = Rule {
 /// Text must be UTF-8, where it is.
 pub static ENCODING: Rule =
     Rule { name: "encoding", column: "", meaning: "the row is valid UTF-8, if the file is UTF-8" };
+/// Text that databases take.
+pub static NUL: Rule =
+    Rule { name: "nul", column: "", meaning: "the row holds no NUL character (a byte that is 0)" };
 /// No ragged lines.
 pub static FIELDS: Rule =
     Rule { name: "fields", column: "", meaning: "the row has as many fields as the header" };
@@ -37,7 +40,7 @@ pub static STOCK_CODE: Rule =
 pub static QUANTITY: Rule = Rule {
     name: "quantity",
     column: "Quantity",
-    meaning: "a whole number, as 6, -6 or 6.0, of at most 18 digits",
+    meaning: "a whole number, as 6, -6 or 6.0, of at most 9 digits",
 };
 /// Dates exist.
 pub static DATE: Rule = Rule {
@@ -60,9 +63,10 @@ pub static CUSTOMER: Rule = Rule {
 };
 
 /// All rules, in the order they are looked at.
-pub static ALL: [&Rule; 9] = [
+pub static ALL: [&Rule; 10] = [
     &QUOTES,
     &ENCODING,
+    &NUL,
     &FIELDS,
     &INVOICE_NUMBER,
     &STOCK_CODE,

@@ -4,6 +4,7 @@ use arus_runtime::output;
 use arus_schedule::RunState;
 use arus_schedule::backfill::{self, Only, Planned, Recorded};
 use arus_store::Store;
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 
@@ -29,7 +30,8 @@ pub struct BackfillCommand {
     #[arg(long, value_name = "TIME", value_parser = time_text, help_heading = "Schedule")]
     pub from: String,
 
-    /// End of the range, itself included; of a date all of the day.
+    /// End of the range, itself included; of a date all of the day. Times that have not come yet get no
+    /// run.
     #[arg(long, value_name = "TIME", value_parser = time_text, help_heading = "Schedule")]
     pub to: String,
 
@@ -79,7 +81,7 @@ async fn fill(
     surroundings: &Surroundings,
 ) -> Result<(), Error> {
     let planned = tokio::select! {
-        planned = plan(command, options) => planned?,
+        planned = plan(command, options, surroundings.now()) => planned?,
         () = surroundings.shutdown.requested() => return Err(Error::Stopped),
     };
     if command.dry_run {
@@ -115,10 +117,21 @@ async fn fill(
     }
 }
 
-/// All times of the range, with what the history knows of them.
-async fn plan(command: &BackfillCommand, options: &RunOptions) -> Result<Vec<Planned>, Error> {
+/// All times of the range that have come, with what the history knows of them.
+async fn plan(
+    command: &BackfillCommand,
+    options: &RunOptions,
+    now: DateTime<Utc>,
+) -> Result<Vec<Planned>, Error> {
     let timetable = command.times.timetable()?;
     let (from, to) = backfill::range(command.times.tz, &command.from, &command.to)?;
+    if from > now {
+        let from = &command.from;
+        return Err(Error::Usage(format!(
+            "the range begins in the future ({from}): backfill is for times that went by"
+        )));
+    }
+    let to = to.min(now);
     let load = &options.load;
     let store = Store::connect(load.database.url(), load.retry_for).await?;
     let mut recorded = Vec::new();

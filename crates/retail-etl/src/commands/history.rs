@@ -23,7 +23,8 @@ pub struct HistoryCommand {
     pub run: Option<String>,
 
     /// Shows so many runs, the newest first.
-    #[arg(long, value_name = "NUMBER", default_value_t = 20, conflicts_with = "run")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, conflicts_with = "run",
+          value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 
     /// Shows runs in these states only, by commas: running, retrying, success, failed, timed_out,

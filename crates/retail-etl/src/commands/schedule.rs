@@ -12,12 +12,12 @@ use clap::Args;
 
 use super::World;
 use super::run::zone;
-use crate::Error;
 use crate::args::RunArgs;
 use crate::execution::args::JobArgs;
 use crate::execution::{self, Occasion, Surroundings, metrics};
 use crate::history::{History, RunKind};
 use crate::run::RunOptions;
+use crate::{Error, placeholders};
 
 /// The clock may be set while nothing is due, so it is looked at this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -104,6 +104,11 @@ async fn keep(
         () = surroundings.shutdown.requested() => return Ok(()),
     };
     let timetable = command.times.timetable()?;
+    // Told now, and not by each run.
+    placeholders::fill(
+        &options.extract.inputs,
+        surroundings.now().with_timezone(&command.times.tz),
+    )?;
     tracing::info!(job = %command.job.job, cron = %timetable, catchup = %command.catchup, "schedule started");
     let mut scheduler = Scheduler::new(timetable, command.catchup, last, surroundings.now());
     at_work();
@@ -138,7 +143,8 @@ async fn keep(
     Ok(())
 }
 
-/// The time of the last scheduled run that came to its end.
+/// The time from which on runs are due: that of the last scheduled run that came to its end; before any
+/// did, a moment before the first that was begun, so that it is made up like any other.
 async fn last_ended(
     command: &ScheduleCommand,
     options: &RunOptions,

@@ -30,7 +30,7 @@ pub struct JobArgs {
 
     /// The longest that an attempt may take; then it is stopped, nothing of it is loaded, and it
     /// counts as failed [default: as long as it takes].
-    #[arg(long, value_parser = duration::parse, value_name = "DURATION")]
+    #[arg(long, value_parser = duration::parse_positive, value_name = "DURATION")]
     pub timeout: Option<Duration>,
 
     /// Command for the shell, run when a run has failed for good: to send a mail, say. In its

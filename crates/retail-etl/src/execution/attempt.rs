@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     recorder: JoinHandle<()>,
     /// Whether it has begun to load: then its end must be waited for.
     loads: Arc<AtomicBool>,
+    /// Asked before the load: whether the lock is held still.
+    asks: mpsc::Receiver<oneshot::Sender<bool>>,
 }
 
 impl Attempt {
@@ -41,6 +43,7 @@ impl Attempt {
     ) -> Result<Self, Error> {
         let stop = Shutdown::new();
         options.stop = stop.clone();
+        options.mark = format!("{}/{}/{} by {}", run.job, run.run_id, run.attempt, run.process);
         let (events, received) = mpsc::channel(EVENTS);
         let (tell, result) = oneshot::channel();
         let loads = Arc::new(AtomicBool::new(false));
@@ -52,13 +55,22 @@ impl Attempt {
         };
         let recorder = tokio::spawn(recorder.record(received));
         let (clock, load_began) = (Arc::clone(&surroundings.clock), Arc::clone(&loads));
+        let (ask, asks) = mpsc::channel::<oneshot::Sender<bool>>(1);
+        let job = run.job.clone();
         let work = move || {
             let mut on_step = |event| {
                 if event == (StepEvent::Started { name: "load" }) {
                     load_began.store(true, Ordering::SeqCst);
+                    let (reply, answer) = oneshot::channel();
+                    // Nobody answers when the attempt was given up.
+                    let asked = ask.blocking_send(reply);
+                    if asked.is_err() || answer.blocking_recv() != Ok(true) {
+                        return Err(Error::LockLost { job: job.clone() });
+                    }
                 }
                 // Nobody listens any more when the attempt was given up.
                 let _ = events.blocking_send(event);
+                Ok(())
             };
             let result = run::run(&options, &*clock, &mut on_step);
             let _ = tell.send(result);
@@ -66,13 +78,14 @@ impl Attempt {
         // Not a thread of the runtime, whose end would wait for it.
         let spawned = std::thread::Builder::new().name("run".to_owned()).spawn(work);
         spawned.map_err(Error::Threads)?;
-        Ok(Self { stop, result, recorder, loads })
+        Ok(Self { stop, result, recorder, loads, asks })
     }
 
     /// Waits for its end; stops it when its time is over or the program is to stop.
     pub(super) async fn wait(
         mut self,
         surroundings: &Surroundings,
+        session: &mut Session,
         machine: &mut Run,
     ) -> Result<RunOutcome, Error> {
         let result = loop {
@@ -84,13 +97,13 @@ impl Attempt {
                 Action::Work { until } => {
                     let left = until.map_or(Duration::MAX, |until| until.saturating_sub(now));
                     tokio::select! {
-                        result = &mut self.result => break result,
+                        result = self.result(session) => break result,
                         () = surroundings.wait(left) => {}
                     }
                 }
                 Action::Stop => {
                     self.stop.request();
-                    let patience = tokio::time::timeout(STOP_PATIENCE, &mut self.result);
+                    let patience = tokio::time::timeout(STOP_PATIENCE, self.result(session));
                     match patience.await {
                         Ok(result) => break result,
                         Err(_) if self.loads.load(Ordering::SeqCst) => {}
@@ -109,6 +122,23 @@ impl Attempt {
             tracing::error!(%error, "the steps could not be recorded");
         }
         result.unwrap_or(Err(Error::Panicked))
+    }
+}
+
+type Answer = Result<Result<RunOutcome, Error>, oneshot::error::RecvError>;
+
+impl Attempt {
+    /// The work's result. Answers what is asked on the way; may be called again after it was dropped.
+    async fn result(&mut self, session: &mut Session) -> Answer {
+        loop {
+            tokio::select! {
+                result = &mut self.result => return result,
+                Some(reply) = self.asks.recv() => {
+                    // The thread may have been left alone.
+                    let _ = reply.send(session.is_held().await);
+                }
+            }
+        }
     }
 }
 
@@ -170,4 +200,13 @@ pub(super) fn rows(outcome: &RunOutcome) -> Option<Rows> {
     let RunOutcome::Done(result) = outcome else { return None };
     let quality = &result.quality;
     Some(Rows { read: quality.rows, out: quality.loaded, rejected: quality.rejected })
+}
+
+/// The same where too many of them were rejected.
+pub(super) fn rejected_rows(error: &Error) -> Option<Rows> {
+    match *error {
+        Error::TooManyRejects { rejected, rows, .. } => Some(Rows { read: rows, out: 0, rejected }),
+        Error::AllRejected { rejected, .. } => Some(Rows { read: rejected, out: 0, rejected }),
+        _ => None,
+    }
 }

@@ -30,9 +30,15 @@ pub(super) fn keep_newest(folder: &Path, keep: usize) -> io::Result<usize> {
     Ok(old.len())
 }
 
-/// `scheduled-20261125T190000Z.log`, `manual-20261125T190000.123Z.log`.
+/// `scheduled-20261125T190000Z.log`, `manual-20261125T190000.123Z.log`, and of the second run for a time
+/// `backfill-20261125T190000Z-2.log`.
 fn is_log_of_a_run(name: &str) -> bool {
-    let Some(run) = name.strip_suffix("Z.log") else { return false };
+    let Some(run) = name.strip_suffix(".log") else { return false };
+    let Some((run, number)) = run.split_once('Z') else { return false };
+    let number = number.strip_prefix('-').unwrap_or(number);
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
     let Some((kind, time)) = run.split_once('-') else { return false };
     let is_time = time.len() >= "20261125T190000".len()
         && time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'T' | b'.'));

@@ -22,6 +22,8 @@ pub(super) type Steps = Arc<Mutex<Vec<StepRecord>>>;
 /// The job's lock, held, and its history.
 pub(super) struct Session {
     pub(super) history: History,
+    store: Store,
+    lock_name: String,
     lock: StoreLock,
     pub(super) run_id: String,
     /// Attempts of earlier processes at the same run.
@@ -50,7 +52,8 @@ impl Session {
     ) -> Result<Opening, Error> {
         let store = Store::connect(load.database.url(), load.retry_for).await?;
         let history = History::open(store.clone(), &job.job, &load.table_prefix).await?;
-        let lock = take_lock(&store, load, job, occasion, &history).await?;
+        let lock_name = format!("{}{}", load.table_prefix, job.job);
+        let lock = take_lock(&store, &lock_name, job, occasion, &history).await?;
         for run in history.interrupt_open(surroundings.now()).await? {
             tracing::warn!(
                 run = %run.run_id, process = %run.process,
@@ -59,6 +62,8 @@ impl Session {
         }
         let mut session = Self {
             history,
+            store,
+            lock_name,
             lock,
             run_id: base_id.to_owned(),
             attempts_before: 0,
@@ -87,9 +92,20 @@ impl Session {
         Ok(Opening::Ready(Box::new(session)))
     }
 
-    /// Whether the lock is still ours.
+    /// Whether the lock is ours still, or again: where the database let go of it (its session ended) and
+    /// nobody took it meanwhile, it is taken anew.
     pub(super) async fn is_held(&mut self) -> bool {
-        self.lock.is_held().await
+        if self.lock.is_held().await {
+            return true;
+        }
+        match self.store.try_lock(&self.lock_name).await {
+            Ok(Some(lock)) => {
+                tracing::warn!("the lock was lost with the database's session, and is taken again");
+                self.lock = lock;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The list of steps, emptied for a new attempt.
@@ -123,15 +139,14 @@ pub(super) fn lock(steps: &Steps) -> MutexGuard<'_, Vec<StepRecord>> {
 
 async fn take_lock(
     store: &Store,
-    load: &LoadOptions,
+    name: &str,
     job: &JobArgs,
     occasion: &Occasion,
     history: &History,
 ) -> Result<StoreLock, Error> {
-    let name = format!("{}{}", load.table_prefix, job.job);
     let mut told = false;
     loop {
-        if let Some(lock) = store.try_lock(&name).await? {
+        if let Some(lock) = store.try_lock(name).await? {
             return Ok(lock);
         }
         if !occasion.waits_for_lock {

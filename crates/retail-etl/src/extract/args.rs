@@ -30,6 +30,11 @@ pub struct ExtractArgs {
     #[arg(long, value_name = "NUMBER|SHARE")]
     pub max_rejects: Option<MaxRejects>,
 
+    /// Loads empty tables when there is no row at all, only headers. Without it that fails the run: an
+    /// export that broke off would else take all results away.
+    #[arg(long)]
+    pub allow_empty: bool,
+
     /// File that rejected rows are kept in, with file, line, column and reason; there is none when
     /// no row was rejected [default: OUTPUT/rejects.csv].
     #[arg(long, value_name = "FILE")]

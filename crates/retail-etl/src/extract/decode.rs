@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arus_models::invoice_schema;
+use memchr::memchr;
 use twox_hash::XxHash3_128;
 
 use crate::check::Reject;
@@ -86,6 +87,7 @@ impl Decoder {
         let bytes = to_utf8(&block.bytes[block.start..], block.encoding);
         // Checked as a whole, which is quick; only where that fails, row by row.
         let whole = std::str::from_utf8(&bytes).ok();
+        let has_nul = memchr(0, &bytes).is_some();
         let mut batch = BatchBuilder::new(&self.room);
         let mut warnings = Warnings::default();
         let (mut rows, mut rejects, mut hashes) =
@@ -103,6 +105,8 @@ impl Decoder {
                     "a quote begins a field of this line and is not closed before a comma or the \
                      line's end",
                 )),
+                Ok(row) if has_nul && row.contains('\0') => Err(rules::NUL
+                    .broken("the row holds a NUL character, which no database takes as text")),
                 Ok(row) => self.line(row, record.start, &fields),
                 Err(error) => Err(rules::ENCODING.broken(format!(
                     "byte {} of the row is not valid UTF-8, which the file is; convert the file, \
@@ -159,7 +163,7 @@ impl Decoder {
             invoice_no: filled(&rules::INVOICE_NUMBER, field(invoice_no))?,
             stock_code: filled(&rules::STOCK_CODE, field(stock_code))?,
             description: text(field(description)),
-            quantity: read(&rules::QUANTITY, bytes(quantity), number::whole)?,
+            quantity: read(&rules::QUANTITY, bytes(quantity), number::quantity)?,
             date: read(&rules::DATE, bytes(date), |text| {
                 self.last_date.parse(text, self.date_format)
             })?,

@@ -4,6 +4,9 @@ use arus_models::PRICE_SCALE;
 
 /// Digits that fit into an `i64` whatever they are.
 const MAX_DIGITS: usize = 18;
+/// The largest quantity: nine digits. Nine thousand million rows of it are an `i64` still, and of it at the
+/// largest price as many are 38 digits.
+const MAX_QUANTITY: i64 = 999_999_999;
 /// Digits of a price before its point; with those after it they fill `Decimal128(18, 4)`.
 const MAX_PRICE_DIGITS: usize = 14;
 /// What makes a number with so many digits behind its point one of 1/10000.
@@ -19,6 +22,15 @@ pub(crate) fn whole(text: &[u8]) -> Result<i64, &'static str> {
         _ => any_whole(digits)?,
     };
     Ok(if negative { -value } else { value })
+}
+
+/// The same for what is summed over all rows: so that no sum of them overflows, times the largest price
+/// either.
+pub(crate) fn quantity(text: &[u8]) -> Result<i64, &'static str> {
+    match whole(text)? {
+        value if value.abs() <= MAX_QUANTITY => Ok(value),
+        _ => Err("has too many digits"),
+    }
 }
 
 /// Reads `2.55`, `-11062.06`, `3`: a price in units of its last digit (1/10000 pound).

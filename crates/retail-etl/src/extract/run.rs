@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::RecordBatch;
 
 use crate::Error;
-use crate::check::{Duplicates, RejectFile};
+use crate::check::{Duplicates, FinishedRejects, RejectFile};
 use crate::extract::blocks::{Block, Blocks};
 use crate::extract::decode::{Decoded, Decoder};
 use crate::extract::header::Columns;
@@ -16,8 +16,17 @@ use crate::extract::source::{Source, Unpacked};
 use crate::extract::{ExtractOptions, Progress, input, pipeline};
 use crate::quality::{FileRead, Quality};
 
+/// What came of reading.
+#[derive(Debug)]
+pub struct Extracted {
+    /// Files, rows, rejects and warnings, counted.
+    pub quality: Quality,
+    /// The reject file, which has not got its name yet.
+    pub rejects: FinishedRejects,
+}
+
 /// Reads the files, gives each batch of good rows to `each`, in the order of the rows, and writes
-/// rejected rows to the reject file.
+/// rejected rows down.
 ///
 /// # Errors
 /// No input, a file that is no invoice CSV or cannot be read to its end, more rejected rows than
@@ -27,7 +36,7 @@ pub fn extract(
     options: &ExtractOptions,
     progress: &mut Progress<'_>,
     each: &mut dyn FnMut(RecordBatch) -> Result<(), Error>,
-) -> Result<Quality, Error> {
+) -> Result<Extracted, Error> {
     let files = input::find(&options.inputs)?;
     let mut extraction = Extraction {
         options,
@@ -43,7 +52,7 @@ pub fn extract(
         if let Err(error) = extraction.file(file) {
             // Of too many rejected rows each must be there to be looked at.
             if matches!(error, Error::TooManyRejects { .. }) {
-                extraction.rejects.finish()?;
+                extraction.rejects.finish()?.publish()?;
             }
             return Err(error);
         }
@@ -131,13 +140,17 @@ impl Extraction<'_, '_> {
         }
     }
 
-    fn finish(mut self) -> Result<Quality, Error> {
+    fn finish(mut self) -> Result<Extracted, Error> {
         self.progress.end();
         let judged = self.judge(true);
-        self.rejects.finish()?;
-        judged?;
+        let rejects = self.rejects.finish()?;
+        if let Err(error) = judged {
+            // They are why nothing is loaded, and must be there to be looked at.
+            rejects.publish()?;
+            return Err(error);
+        }
         self.quality.warnings.duplicates = self.duplicates.count();
-        Ok(self.quality)
+        Ok(Extracted { quality: self.quality, rejects })
     }
 }
 

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::fingerprint::Fingerprint;
-use super::{EncodingChoice, ExtractOptions, MaxRejects, Progress, extract};
+use super::{EncodingChoice, ExtractOptions, Extracted, MaxRejects, Progress, extract};
 use crate::Error;
 use crate::generate::{self, GenerateArgs};
 use crate::quality::{Compression, Encoding, Quality, Warnings};
@@ -65,11 +65,13 @@ impl World {
     fn extract(&self) -> Result<(RecordBatch, Quality), Error> {
         let clock = ManualClock::new(0);
         let mut batches = Vec::new();
-        let quality = extract(&self.options, &mut Progress::new(&clock, false), &mut |batch| {
+        let mut progress = Progress::new(&clock, false);
+        let Extracted { quality, rejects } = extract(&self.options, &mut progress, &mut |batch| {
             assert!(batch.num_rows() > 0);
             batches.push(batch);
             Ok(())
         })?;
+        rejects.publish()?;
         let all = concat_batches(&invoice_schema(), &batches).unwrap();
         assert_eq!(quality.rows, quality.loaded + quality.rejected);
         assert_eq!(quality.loaded, all.num_rows() as u64);

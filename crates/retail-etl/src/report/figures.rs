@@ -13,6 +13,10 @@ use crate::tables::Tables;
 /// over the last days of a month.
 const CLOSED_DAYS: u64 = 3;
 
+/// A cohort is followed for so many months: fifty years. One date with a mistyped year would else make the
+/// report a thousand times as long; the table has the rest.
+pub(super) const MOST_MONTHS: usize = 600;
+
 /// A month of a year. They follow one another without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Month(i32);
@@ -241,7 +245,7 @@ fn read_customers(batch: &RecordBatch) -> Result<Vec<Customers>, Error> {
     Ok((0..batch.num_rows()).map(row).collect())
 }
 
-/// `last`: the last month of all. A month in which nobody of a cohort bought has no row, and is 0.
+/// `last`: the last month of all; cells later than [`MOST_MONTHS`] are left out. A month in which nobody of a cohort bought has no row, and is 0.
 fn read_cohorts(batch: &RecordBatch, last: Option<Month>) -> Result<Vec<Cohort>, Error> {
     let columns = Columns { table: "customer_cohorts", batch };
     let months = columns.months("CohortYear", "CohortMonth")?;
@@ -252,14 +256,16 @@ fn read_cohorts(batch: &RecordBatch, last: Option<Month>) -> Result<Vec<Cohort>,
     for at in 0..batch.num_rows() {
         let month = months[at];
         let later = usize::try_from(later[at].unwrap_or_default()).unwrap_or(0);
-        let known = last.map_or(0, |last| last.since(month)).max(later) + 1;
+        let known = last.map_or(0, |last| last.since(month)).max(later).min(MOST_MONTHS) + 1;
         let cohort = cohorts.entry(month).or_insert_with(|| Cohort {
             month,
             size: sizes[at],
             customers: vec![0; known],
         });
         cohort.customers.resize(cohort.customers.len().max(known), 0);
-        cohort.customers[later] = customers[at];
+        if let Some(cell) = cohort.customers.get_mut(later) {
+            *cell = customers[at];
+        }
     }
     Ok(cohorts.into_values().collect())
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::figures::{Figures, Pounds, Ranked, ratio};
+use super::figures::{Figures, MOST_MONTHS, Pounds, Ranked, ratio};
 use super::table::{Column, numbers, table};
 use super::{charts, headlines, text};
 use crate::Error;
@@ -91,6 +91,9 @@ pub(super) fn cohorts(figures: &Figures) -> Result<Markup, Error> {
                  again so many months later."
                 @if let Some(month) = figures.broken_month {
                     " The last cell of each row is of " (text::month(month)) ", which is not whole."
+                }
+                @if cohorts.iter().any(|cohort| cohort.customers.len() > MOST_MONTHS) {
+                    " Months more than " (MOST_MONTHS / 12) " years after are in the table only."
                 }
                 @if cohorts.len() > wide.cohorts {
                     " The chart shows the last " (wide.cohorts) " cohorts and " (wide.months_later)

@@ -9,6 +9,7 @@ mod judge;
 mod kills;
 mod refusals;
 mod results;
+mod unchanged;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -140,8 +141,14 @@ impl Place {
 /// The one sentence of a job that failed.
 #[track_caller]
 fn sentence(output: &Output) -> String {
+    told(output, 1)
+}
+
+/// The one sentence of a job that ended with this code.
+#[track_caller]
+fn told(output: &Output, code: i32) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
     let told: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(told.len(), 1, "one sentence: {stderr}");

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arus_store::{Store, TableSpec};
 
 use crate::judge::Rows;
-use crate::{Place, sample, sentence};
+use crate::{Place, sample, sentence, told};
 
 /// Everything that a run leaves: the tables, and the bytes of all files.
 #[derive(Debug, PartialEq)]
@@ -21,7 +21,8 @@ fn left(place: &Place) -> Left {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(place.output()).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_file() && path.file_name().is_some_and(|name| name != "rejects.csv") {
+        // The lock's file stays, and says nothing.
+        if path.is_file() && !path.ends_with(".retail-etl.lock") {
             files.insert(path.clone(), std::fs::read(&path).unwrap());
         }
     }
@@ -33,7 +34,8 @@ fn place() -> (Place, Left) {
     let place = Place::new();
     place.run(&sample(), &["--top", "5"]);
     let left = left(&place);
-    assert_eq!(left.files.len(), 14, "six tables twice, the report twice: {:?}", left.files.keys());
+    let names = left.files.keys();
+    assert_eq!(names.len(), 15, "six tables twice, the report twice, the mark: {names:?}");
     (place, left)
 }
 
@@ -52,10 +54,58 @@ fn too_many_rejects() {
     let input = with_a_bad_line(&place);
     let sentence = place.refusal(&input, &["--max-rejects", "0"]);
     assert!(sentence.contains("--max-rejects") && sentence.contains("rejects.csv"), "{sentence}");
+    let rejects = place.output().join("rejects.csv");
+    let text = std::fs::read_to_string(&rejects).unwrap();
+    assert!(text.contains("six"), "{text}");
+    std::fs::remove_file(rejects).unwrap();
     assert_eq!(left(&place), before);
-    let rejects = std::fs::read_to_string(place.output().join("rejects.csv")).unwrap();
-    assert!(rejects.contains("six"), "{rejects}");
     place.run(&input, &["--max-rejects", "1"]);
+}
+
+/// The reject file is of the results that are there: a run that fails later leaves it too.
+#[test]
+fn a_run_that_fails_leaves_the_old_reject_file() {
+    let place = Place::new();
+    place.run(&with_a_bad_line(&place), &[]);
+    let before = left(&place);
+    assert!(before.files.keys().any(|path| path.ends_with("rejects.csv")));
+    make_foreign_table(&place, "other_monthly_sales");
+    // It fails as late as can be: its own rows were read, and its files written.
+    let sentence = place.refusal(&sample(), &["--table-prefix", "other_"]);
+    assert!(sentence.contains("other_monthly_sales"), "{sentence}");
+    assert_eq!(left(&place), before);
+}
+
+#[test]
+fn input_that_would_be_overwritten() {
+    let place = Place::new();
+    let invoices = place.output().join("monthly_sales.csv");
+    std::fs::create_dir(place.output()).unwrap();
+    std::fs::copy(sample(), &invoices).unwrap();
+    let before = std::fs::read(&invoices).unwrap();
+    let sentence = told(&place.job(&invoices, &[]).output().unwrap(), 2);
+    assert!(sentence.contains("monthly_sales.csv is read"), "{sentence}");
+    assert_eq!(std::fs::read(&invoices).unwrap(), before);
+    // A folder that holds the invoices and, after the first run, the results.
+    std::fs::rename(&invoices, place.output().join("invoices.csv")).unwrap();
+    place.run(&place.output(), &[]);
+    let sentence = told(&place.job(&place.output(), &[]).output().unwrap(), 2);
+    assert!(sentence.contains("is read, and the results would be written over it"), "{sentence}");
+}
+
+#[test]
+fn an_export_that_has_no_rows() {
+    let (place, before) = place();
+    let path = place.path().join("empty.csv");
+    let header =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country";
+    std::fs::write(&path, format!("{header}\n")).unwrap();
+    let sentence = place.refusal(&path, &[]);
+    assert!(sentence.contains("empty.csv") && sentence.contains("--allow-empty"), "{sentence}");
+    assert_eq!(left(&place), before);
+    place.run(&path, &["--allow-empty"]);
+    let tables = place.database();
+    assert!(tables.iter().all(|rows| rows.as_ref().is_some_and(|rows| rows.len() == 1)), "headers");
 }
 
 #[test]
@@ -146,12 +196,11 @@ fn a_full_disk_under_the_database() {
     place.run(&sample(), &["--top", "1000", "--exclude-cancelled"]);
 }
 
-#[test]
-fn a_table_of_another_shape() {
-    let place = Place::new();
+/// A table that somebody else made.
+fn make_foreign_table(place: &Place, name: &str) {
     let schema = Schema::new(vec![Field::new("anything", DataType::Utf8, false)]);
     let table = TableSpec {
-        name: "monthly_sales".to_owned(),
+        name: name.to_owned(),
         schema: schema.into(),
         key: vec!["anything".to_owned()],
     };
@@ -162,6 +211,12 @@ fn a_table_of_another_shape() {
         store.ensure_table(&table).await.unwrap();
         store.close().await;
     });
+}
+
+#[test]
+fn a_table_of_another_shape() {
+    let place = Place::new();
+    make_foreign_table(&place, "monthly_sales");
     let sentence = place.refusal(&sample(), &[]);
     assert!(
         sentence.contains("monthly_sales") && sentence.contains("--table-prefix"),
@@ -181,6 +236,14 @@ fn wrong_use_has_code_2() {
         &["run", "--no-such-flag"],
         &["walk"],
         &[],
+        &["run", "--timeout", "0s"],
+        &["run", "--database-url", "mysql://a/b"],
+        &["history", "--database-url", "mysql://a/b"],
+        &["history", "--limit", "0"],
+        &["run", "sales/%Q.csv"],
+        &["schedule", "--cron", "@daily", "sales/%Q.csv"],
+        &["backfill", "--cron", "@daily", "--from", "2026-11-05", "--to", "2026-11-04"],
+        &["backfill", "--cron", "@daily", "--from", "2999-01-01", "--to", "2999-01-02"],
     ] {
         let output = place.program().args(flags).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{flags:?}");

@@ -25,7 +25,7 @@ fn decode(text: impl AsRef<[u8]>) -> Decoded {
 }
 
 /// Rows, the rule that each breaks, and the reason.
-static BAD_ROWS: [(&str, &Rule, &str); 30] = [
+static BAD_ROWS: [(&str, &Rule, &str); 32] = [
     (
         "536365,85123A,LANTERN,6,12/1/2010 8:26,2.55,17850",
         &rules::FIELDS,
@@ -131,6 +131,16 @@ static BAD_ROWS: [(&str, &Rule, &str); 30] = [
         "536365,1,A,a very long text in place of a small number,12/1/2010 8:26,2.55,1,UK",
         &rules::QUANTITY,
         "\"a very long text in place of a small num…\" is not a number",
+    ),
+    (
+        "536365,1,caf\0,6,12/1/2010 8:26,2.55,17850,UK",
+        &rules::NUL,
+        "the row holds a NUL character, which no database takes as text",
+    ),
+    (
+        "536365,1,A,1000000000,12/1/2010 8:26,2.55,17850,UK",
+        &rules::QUANTITY,
+        "\"1000000000\" has too many digits",
     ),
     // The first rule of several that are broken.
     ("536365,1,A,x,y,z,w,UK", &rules::QUANTITY, "\"x\" is not a number"),

@@ -39,6 +39,21 @@ fn whole_numbers() {
 }
 
 #[test]
+fn quantities() {
+    let cases = [
+        ("999999999", Ok(999_999_999)),
+        ("-999999999.0", Ok(-999_999_999)),
+        ("1000000000", Err(LONG)),
+        ("-1000000000", Err(LONG)),
+        ("0000000000001", Ok(1)),
+        ("six", Err(NOT)),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(quantity(text.as_bytes()), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn prices() {
     let cases: [(&str, Result<i64, &str>); 23] = [
         ("2.55", Ok(25_500)),

@@ -1,5 +1,7 @@
 //! One run at a time, whatever happens to it.
 
+use std::process::Command;
+
 use super::{Running, feed, states, text};
 use crate::{Place, sample};
 
@@ -59,6 +61,39 @@ fn killed(place: &Place) {
     }
     assert_eq!(done["steps"][0]["rows_in"], done["rows_in"]);
     assert_eq!(done["steps"][0]["rows_rejected"], done["rows_rejected"]);
+}
+
+/// The server ends the session that holds the lock; another run takes it, and is at work when the first
+/// one would load.
+#[test]
+#[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
+fn a_run_whose_lock_was_lost_loads_nothing_while_another_is_at_work() {
+    let place = Place::on_postgres("lock_lost");
+    let [early, late] = ["early.csv", "late.csv"].map(|name| place.pipe(name));
+    let name = format!("lock_lost_{}", std::process::id());
+    let mut job = place.job(&early, &[]);
+    job.env("PGAPPNAME", &name);
+    let first = Running::start(job);
+    let run = place.until(|run| run["state"] == "running");
+    let lose = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_locks JOIN pg_stat_activity USING (pid) \
+         WHERE locktype = 'advisory' AND application_name = '{name}'"
+    );
+    let psql = Command::new("psql").args(["-AtqXc", &lose, &place.database]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&psql.stdout).trim(), "1", "{psql:?}");
+    let mut second = Running::start(place.job(&late, &["--wait-for-lock"]));
+    place.until(|other| other["state"] == "running" && other["run_id"] != run["run_id"]);
+    feed(&early);
+    let (code, said) = first.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the lock of job retail-etl was lost"), "{said}");
+    assert!(place.database().iter().all(Option::is_none), "nothing was loaded");
+    assert!(second.child.try_wait().unwrap().is_none(), "it waits for its input");
+    feed(&late);
+    let (code, said) = second.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(place.database().iter().all(Option::is_some));
+    assert_eq!(states(&place.history()), ["interrupted", "success"]);
 }
 
 macro_rules! on_both {
