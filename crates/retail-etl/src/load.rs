@@ -9,7 +9,7 @@
 //! Each load leaves its *mark*, a name of its own, in the database with the tables and in the folder
 //! after the last file. So it can be told later whether what is there is all of one load, and of which.
 
-mod csv;
+pub(crate) mod csv;
 pub mod database;
 mod folder;
 mod parquet;

@@ -56,7 +56,7 @@ impl Report {
     /// As [`render`].
     pub fn new(tables: &Tables, quality: &Quality, meta: &ReportMeta) -> Result<Self, Error> {
         let page = render(tables, quality, meta)?;
-        Ok(Self { page, stored: stored::encode(quality, meta) })
+        Ok(Self { page, stored: stored::encode(tables, quality, meta)? })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::tables::TableShape;
 
 /// The whole file.
-pub(super) fn encode(shape: &TableShape, rows: &RecordBatch) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(shape: &TableShape, rows: &RecordBatch) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let mut writer = WriterBuilder::new().with_header(true).build(&mut bytes);
     let written = writer.write(rows);

@@ -11,10 +11,12 @@ use arrow::compute::concat_batches;
 use chrono::{DateTime, NaiveDateTime};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
 
 use super::ReportMeta;
 use crate::Error;
 use crate::check::rules;
+use crate::load::csv;
 use crate::quality::{Compression, Encoding, FileRead, Quality, Warnings};
 use crate::tables::{SHAPES, TableShape, Tables};
 
@@ -24,6 +26,8 @@ pub const FILE_NAME: &str = "report.json";
 /// The file. Field by field, so that a change of the code's own types cannot change it unseen.
 #[derive(Serialize, Deserialize)]
 struct Stored {
+    /// The hash of the tables' texts.
+    tables_xxh3: String,
     made_at_ms: i64,
     exclude_cancelled: bool,
     first_invoice: Option<NaiveText>,
@@ -55,8 +59,10 @@ struct StoredFile {
 }
 
 /// The content of the file.
-#[must_use]
-pub fn encode(quality: &Quality, meta: &ReportMeta) -> Vec<u8> {
+///
+/// # Errors
+/// When a table has no text.
+pub fn encode(tables: &Tables, quality: &Quality, meta: &ReportMeta) -> Result<Vec<u8>, Error> {
     let naive = |date: NaiveDateTime| date.format(NAIVE_FORMAT).to_string();
     let Warnings { missing_customer, cancelled, zero_price, duplicates } = quality.warnings;
     let rejected_by_rule = quality.rejected_by_rule.iter();
@@ -70,6 +76,7 @@ pub fn encode(quality: &Quality, meta: &ReportMeta) -> Vec<u8> {
         rows: file.rows,
     };
     let stored = Stored {
+        tables_xxh3: hash(tables)?,
         made_at_ms: meta.made_at.timestamp_millis(),
         exclude_cancelled: meta.exclude_cancelled,
         first_invoice: meta.period.map(|(first, _)| naive(first)),
@@ -88,13 +95,22 @@ pub fn encode(quality: &Quality, meta: &ReportMeta) -> Vec<u8> {
     };
     let mut text = serde_json::to_vec_pretty(&stored).expect("such values are JSON");
     text.push(b'\n');
-    text
+    Ok(text)
+}
+
+/// A hash of all tables, by which it is told whether those that are read are those of the run.
+fn hash(tables: &Tables) -> Result<String, Error> {
+    let mut text = Vec::new();
+    for (shape, rows) in tables.all() {
+        text.append(&mut csv::encode(shape, rows)?);
+    }
+    Ok(format!("{:032x}", XxHash3_128::oneshot(&text)))
 }
 
 /// All that a report is made of, as the last run left it in the folder.
 ///
 /// # Errors
-/// When no run left it there, or when it is not what a run leaves.
+/// When no run left it there, when it is not what a run leaves, or when the tables are of another run.
 pub fn read(folder: &Path) -> Result<(Tables, Quality, ReportMeta), Error> {
     let path = folder.join(FILE_NAME);
     let text = fs::read(&path).map_err(|source| absent(&path, source))?;
@@ -103,9 +119,14 @@ pub fn read(folder: &Path) -> Result<(Tables, Quality, ReportMeta), Error> {
     };
     let stored: Stored =
         serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
+    let tables_xxh3 = stored.tables_xxh3.clone();
     let (quality, meta) = decode(stored).map_err(broken)?;
     let [a, b, c, d, e, f] = SHAPES.each_ref().map(|shape| read_table(folder, shape));
-    Ok((Tables::from_batches([a?, b?, c?, d?, e?, f?]), quality, meta))
+    let tables = Tables::from_batches([a?, b?, c?, d?, e?, f?]);
+    if hash(&tables)? != tables_xxh3 {
+        return Err(broken("the tables beside it are of another run".to_owned()));
+    }
+    Ok((tables, quality, meta))
 }
 
 fn decode(stored: Stored) -> Result<(Quality, ReportMeta), String> {
@@ -198,7 +219,7 @@ mod tests {
 
     /// Leaves what a run leaves.
     fn leave(folder: &Path, tables: &Tables, meta: &ReportMeta) {
-        fs::write(folder.join(FILE_NAME), encode(&quality(), meta)).unwrap();
+        fs::write(folder.join(FILE_NAME), encode(tables, &quality(), meta).unwrap()).unwrap();
         for (shape, rows) in tables.all() {
             let file = File::create(folder.join(format!("{}.parquet", shape.name))).unwrap();
             let mut writer =
@@ -218,7 +239,11 @@ mod tests {
             let (tables_again, quality_again, meta_again) = read(folder.path()).unwrap();
             let again = super::super::render(&tables_again, &quality_again, &meta_again).unwrap();
             assert_eq!(again, super::super::render(&tables, &quality(), &meta).unwrap());
-            assert_eq!(encode(&quality_again, &meta_again), encode(&quality(), &meta));
+            let stored = |tables, quality, meta| encode(tables, quality, meta).unwrap();
+            assert_eq!(
+                stored(&tables_again, &quality_again, &meta_again),
+                stored(&tables, &quality(), &meta)
+            );
         }
     }
 
@@ -240,12 +265,17 @@ mod tests {
         assert!(said().contains("there is no") && said().contains("top_products.parquet"));
         fs::write(path("top_products.parquet"), "no Parquet").unwrap();
         assert!(said().contains("top_products.parquet: ") && said().contains("make the run again"));
-        let text = String::from_utf8(encode(&quality(), &meta())).unwrap();
+        leave(folder.path(), &Rows::small().tables(), &meta());
+        let text = fs::read_to_string(path(FILE_NAME)).unwrap();
+        // A later run wrote Parquet and no report.
+        leave(folder.path(), &Rows::default().tables(), &meta());
+        fs::write(path(FILE_NAME), &text).unwrap();
+        assert!(said().contains("the tables beside it are of another run"), "{}", said());
         for (from, to, reason) in [
             ("\"date\"", "\"dates\"", "there is no rule \"dates\""),
             ("2010-12-01T", "2010-13-01T", "is no date"),
             ("gzip", "zip", "there is no compression \"zip\""),
-            ("{", "[", "invalid"),
+            ("{", "[", "at line 2 column"),
         ] {
             fs::write(path(FILE_NAME), text.replacen(from, to, 1)).unwrap();
             assert!(said().contains(reason), "{}", said());

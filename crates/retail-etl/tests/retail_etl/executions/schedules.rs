@@ -69,6 +69,22 @@ fn now_and_then_on_time() {
     assert_eq!(place.history().len(), 2);
 }
 
+/// There is none before it from which on times would be due.
+#[test]
+fn the_first_run_that_is_cut_off_is_made_up_too() {
+    let place = Place::new();
+    let pipe = place.pipe("pipe.csv").display().to_string();
+    let hangs = place.command("schedule", &[&EVERY_SECOND[..], &[&pipe]].concat());
+    let killed = Running::start(hangs);
+    let cut_off = place.until(|run| run["state"] == "running");
+    killed.signal("-KILL");
+    assert_eq!(killed.end().0, None);
+    let (runs, said) = until(&place, &["--catchup", "all"], |run| run["state"] == "skipped");
+    let id = text(&cut_off, "run_id");
+    let made = runs.iter().find(|run| text(run, "run_id") == id).unwrap();
+    assert_eq!((text(made, "state"), &made["attempt"]), ("success", &2.into()), "{said}");
+}
+
 /// The last scheduled run was for the beginning of 2026.
 fn ran_long_ago(place: &Place) {
     place.run(&sample(), &[]);
