@@ -27,5 +27,6 @@ pub mod run;
 pub mod summary;
 pub mod tables;
 pub mod transform;
+mod words;
 
 pub use error::Error;

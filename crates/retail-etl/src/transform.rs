@@ -32,7 +32,7 @@ use crate::Error;
 use crate::tables::{SHAPES, TableShape, Tables};
 use distinct::distinct_numbers;
 use feed::Feeder;
-use lines::LinesPlan;
+use lines::{LinesPlan, Reads};
 use star::Star;
 
 /// What is asked of the rows.
@@ -62,6 +62,8 @@ struct Fed {
     /// The name of the table that it gives.
     gives: &'static str,
     feeder: Feeder,
+    /// Which facts it is fed with.
+    reads: Reads,
     result: Collected,
 }
 
@@ -82,13 +84,17 @@ impl Transform {
             .map_err(Error::Threads)?;
         let star = Star::new();
         let plans = plans.iter().map(|plan| {
-            let (feeder, table) = feed::feed(star.schema());
+            let schema = match plan.reads {
+                Reads::Lines => star.lines_schema(),
+                Reads::Parts => star.parts_schema(),
+            };
+            let (feeder, table) = feed::feed(schema);
             // A session of its own, which goes with the plan, and with it the table: a plan that
             // fails before it reads leaves nobody waiting for it to read.
             let context = session();
-            context.register_table(lines::INPUT, table)?;
+            context.register_table(plan.reads.name(), table)?;
             let result = runtime.spawn(arus_plan::collect(context, plan.sql));
-            Ok(Fed { gives: plan.gives, feeder, result })
+            Ok(Fed { gives: plan.gives, feeder, reads: plan.reads, result })
         });
         let plans = plans.collect::<Result<_, Error>>()?;
         Ok(Self { options: options.clone(), runtime, context: session(), star, plans })
@@ -104,7 +110,12 @@ impl Transform {
             true => self.star.facts(&without_cancelled(batch)?)?,
             false => self.star.facts(batch)?,
         };
-        let sent = self.plans.iter().try_for_each(|plan| plan.feeder.send(facts.clone()));
+        let sent = self.plans.iter().try_for_each(|plan| {
+            plan.feeder.send(match plan.reads {
+                Reads::Lines => facts.lines.clone(),
+                Reads::Parts => facts.parts.clone(),
+            })
+        });
         sent.map_err(|()| self.failure())
     }
 
@@ -243,14 +254,14 @@ mod tests {
     #[test]
     fn a_plan_that_cannot_be_made_is_told() {
         let sql = "SELECT colour FROM invoice_lines";
-        let refusal = refusal(LinesPlan { gives: "colours", sql });
+        let refusal = refusal(LinesPlan { gives: "colours", reads: Reads::Lines, sql });
         assert!(refusal.contains("colour"), "{refusal}");
     }
 
     #[test]
     fn a_plan_that_fails_at_work_is_told() {
         let sql = "SELECT count(*) FROM invoice_lines a, invoice_lines b, invoice_lines c";
-        let refusal = refusal(LinesPlan { gives: "pairs", sql });
+        let refusal = refusal(LinesPlan { gives: "pairs", reads: Reads::Lines, sql });
         assert!(refusal.contains("once only"), "{refusal}");
     }
 }

@@ -19,6 +19,7 @@ use crate::extract::header::Columns;
 use crate::extract::number;
 use crate::extract::records::{Field, Records};
 use crate::quality::Warnings;
+use crate::words::words;
 use batch::{BatchBuilder, Room};
 
 /// Of a value that cannot be read, a reason tells so many characters.
@@ -254,10 +255,13 @@ impl Line<'_> {
     /// A hash of all values; `key` is worked in.
     fn hash(&self, key: &mut Vec<u8>) -> u128 {
         key.clear();
-        for text in [&self.invoice_no, &self.stock_code, &self.description, &self.country] {
-            key.extend_from_slice(text.as_bytes());
-            // No text holds this byte, so that no two rows have one key.
-            key.push(0xff);
+        let texts = [&self.invoice_no, &self.stock_code, &self.description, &self.country];
+        // Their lengths, less than 16 MiB each, say which words are whose.
+        for text in texts {
+            key.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        }
+        for text in texts {
+            words(text.as_bytes()).for_each(|word| key.extend_from_slice(&word.to_le_bytes()));
         }
         let customer = self.customer.unwrap_or(i64::MIN);
         for number in [self.quantity, self.date.ms, self.price, customer] {

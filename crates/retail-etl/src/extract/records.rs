@@ -6,6 +6,7 @@
 //! line that the quote is on: one stray quote costs one line, not the rest of the file.
 
 use memchr::{memchr, memchr_iter, memrchr};
+use wide::u8x16;
 
 /// A quoted field may be this long, bytes.
 const MAX_QUOTED: usize = 1 << 20;
@@ -80,7 +81,9 @@ impl<'a> Records<'a> {
                 b'\n' => {
                     let end = mark - usize::from(mark > field && text[mark - 1] == b'\r');
                     fields.push(Field { start: field, end, quoted: false });
-                    return Some(self.end_at(mark, Record { start, end, line, broken: false }));
+                    self.position = mark + 1;
+                    self.line += 1;
+                    return Some(Record { start, end, line, broken: false });
                 }
                 _ if mark != field => {}
                 _ => match quoted_field(text, mark, true) {
@@ -110,7 +113,8 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Goes on after the line break at `newline`, or ends if the text does.
+    /// Goes on after the line break at `newline`, which is not the last mark that was given, or ends if the
+    /// text does.
     fn end_at(&mut self, newline: usize, record: Record) -> Record {
         self.position = (newline + 1).min(self.text.len());
         self.line += 1;
@@ -253,25 +257,14 @@ fn look(text: &[u8], base: usize) -> u64 {
             &padded
         }
     };
+    let [comma, newline, quote] = [b',', b'\n', b'"'].map(u8x16::splat);
     let mut found = 0;
-    for (i, word) in bytes.chunks_exact(8).enumerate() {
-        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        let hits = equal(word, b',') | equal(word, b'\n') | equal(word, b'"');
-        found |= gather(hits) << (i * 8);
+    for (i, sixteen) in bytes.as_chunks::<16>().0.iter().enumerate() {
+        let sixteen = u8x16::new(*sixteen);
+        let hits = sixteen.simd_eq(comma) | sixteen.simd_eq(newline) | sixteen.simd_eq(quote);
+        found |= u64::from(hits.to_bitmask()) << (i * 16);
     }
     found
-}
-
-/// The highest bit of each byte of `word` that is `byte`.
-fn equal(word: u64, byte: u8) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let difference = word ^ (0x0101_0101_0101_0101 * u64::from(byte));
-    !((difference & LOW).wrapping_add(LOW) | difference | LOW)
-}
-
-/// The highest bits of eight bytes as one byte, the first byte's lowest.
-fn gather(hits: u64) -> u64 {
-    (hits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 #[cfg(test)]

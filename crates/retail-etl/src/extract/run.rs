@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
+use memchr::memchr_iter;
 
 use crate::Error;
 use crate::check::{Duplicates, FinishedRejects, RejectFile};
@@ -14,7 +15,7 @@ use crate::extract::header::Columns;
 use crate::extract::records::Records;
 use crate::extract::source::{Source, Unpacked};
 use crate::extract::{ExtractOptions, Progress, input, pipeline};
-use crate::quality::{FileRead, Quality};
+use crate::quality::{Compression, FileRead, Quality};
 
 /// What came of reading.
 #[derive(Debug)]
@@ -86,6 +87,9 @@ impl Extraction<'_, '_> {
             Blocks::new(source.bytes, path.clone(), compression, self.options.encoding);
         let rows_before = self.quality.rows;
         let (first, columns) = first_block(&path, &mut blocks)?;
+        if compression == Compression::None {
+            self.duplicates.expect(rows_in(size, &first));
+        }
         let decoder = || Decoder::new(columns.clone(), self.options.date_format);
         let decoders = (0..self.options.threads.max(1)).map(|_| decoder()).collect();
         pipeline::decode_all(&mut blocks, first, decoders, &mut |decoded| {
@@ -152,6 +156,13 @@ impl Extraction<'_, '_> {
         self.quality.warnings.duplicates = self.duplicates.count();
         Ok(Extracted { quality: self.quality, rejects })
     }
+}
+
+/// About how many rows there are in a file of so many bytes that begins so; 0 if nobody knows.
+fn rows_in(bytes: Option<u64>, first: &Block) -> usize {
+    let rows = memchr_iter(b'\n', &first.bytes).count() as u64;
+    let rows = bytes.unwrap_or(0).saturating_mul(rows) / (first.bytes.len() as u64).max(1);
+    usize::try_from(rows).unwrap_or(0)
 }
 
 /// The first block, behind its header, and where the header says that the columns are.

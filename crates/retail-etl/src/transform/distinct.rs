@@ -1,9 +1,9 @@
 //! `distinct_numbers(n)`: how many different numbers there are, as `count(DISTINCT n)` says, told by
-//! a compressed bitmap for each group.
+//! a list and a compressed bitmap for each group.
 //!
 //! DataFusion's own keeps a hash table of all pairs of group and number: for the invoices that each
-//! product is in, half a million of them in the real data. In a Roaring bitmap each takes two bytes
-//! or less, and where numbers are dense and come mostly in order, to find one is to look at the end.
+//! product is in, half a million of them in the real data. But numbers are given as they are needed, so
+//! nearly all of a group's come in order, and to find one is to look at the end of a list.
 
 use std::sync::Arc;
 
@@ -74,16 +74,55 @@ impl AggregateUDFImpl for DistinctNumbers {
 /// The numbers of each group.
 #[derive(Debug, Default)]
 struct Bitmaps {
-    groups: Vec<RoaringBitmap>,
+    groups: Vec<Numbers>,
     /// Numbers in all of them.
     numbers: usize,
 }
 
 impl Bitmaps {
-    fn emit(&mut self, emit_to: EmitTo) -> Vec<RoaringBitmap> {
+    fn emit(&mut self, emit_to: EmitTo) -> Vec<Numbers> {
         let emitted = emit_to.take_needed(&mut self.groups);
-        self.numbers -= emitted.iter().map(count).sum::<usize>();
+        self.numbers -= emitted.iter().map(Numbers::count).sum::<usize>();
         emitted
+    }
+}
+
+/// Different numbers.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// Those that were larger than all before, in order.
+    ascending: Vec<u32>,
+    /// The others: each is smaller than the last of these.
+    others: RoaringBitmap,
+}
+
+impl Numbers {
+    /// Whether the number is new.
+    #[inline]
+    fn insert(&mut self, number: u32) -> bool {
+        match self.ascending.last() {
+            Some(&last) if number == last => false,
+            Some(&last) if number < last => self.insert_among(number),
+            _ => {
+                self.ascending.push(number);
+                true
+            }
+        }
+    }
+
+    #[cold]
+    fn insert_among(&mut self, number: u32) -> bool {
+        self.ascending.binary_search(&number).is_err() && self.others.insert(number)
+    }
+
+    fn count(&self) -> usize {
+        // Never more than u32 has numbers.
+        self.ascending.len() + self.others.len() as usize
+    }
+
+    fn into_bitmap(mut self) -> RoaringBitmap {
+        self.others.extend(self.ascending);
+        self.others
     }
 }
 
@@ -95,31 +134,28 @@ impl GroupsAccumulator for Bitmaps {
         filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.groups.resize_with(total_num_groups, RoaringBitmap::new);
+        self.groups.resize_with(total_num_groups, Numbers::default);
         let numbers = values[0].as_primitive::<UInt32Type>();
         for (row, &group) in group_indices.iter().enumerate() {
             let counts = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
             if counts && numbers.is_valid(row) {
-                let (bitmap, number) = (&mut self.groups[group], numbers.value(row));
-                // Most come in order, and need no search.
-                let is_new = bitmap.try_push(number).is_ok() || bitmap.insert(number);
-                self.numbers += usize::from(is_new);
+                self.numbers += usize::from(self.groups[group].insert(numbers.value(row)));
             }
         }
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let counts = self.emit(emit_to).into_iter().map(|bitmap| bitmap.len() as i64);
+        let counts = self.emit(emit_to).into_iter().map(|numbers| numbers.count() as i64);
         Ok(Arc::new(Int64Array::from_iter_values(counts)))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let mut states = BinaryBuilder::new();
         let mut bytes = Vec::new();
-        for bitmap in self.emit(emit_to) {
+        for numbers in self.emit(emit_to) {
             bytes.clear();
-            bitmap.serialize_into(&mut bytes)?;
+            numbers.into_bitmap().serialize_into(&mut bytes)?;
             states.append_value(&bytes);
         }
         Ok(vec![Arc::new(states.finish())])
@@ -131,12 +167,12 @@ impl GroupsAccumulator for Bitmaps {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.groups.resize_with(total_num_groups, RoaringBitmap::new);
+        self.groups.resize_with(total_num_groups, Numbers::default);
         for (bytes, &group) in states[0].as_binary::<i32>().iter().flatten().zip(group_indices) {
-            let bitmap = &mut self.groups[group];
-            let before = count(bitmap);
-            *bitmap |= RoaringBitmap::deserialize_from(bytes)?;
-            self.numbers += count(bitmap) - before;
+            let numbers = &mut self.groups[group];
+            for number in RoaringBitmap::deserialize_from(bytes)? {
+                self.numbers += usize::from(numbers.insert(number));
+            }
         }
         Ok(())
     }
@@ -154,13 +190,8 @@ impl GroupsAccumulator for Bitmaps {
     }
 
     fn size(&self) -> usize {
-        self.groups.capacity() * size_of::<RoaringBitmap>() + self.numbers * size_of::<u16>()
+        self.groups.capacity() * size_of::<Numbers>() + self.numbers * size_of::<u32>()
     }
-}
-
-fn count(bitmap: &RoaringBitmap) -> usize {
-    // Never more than u32 has numbers.
-    bitmap.len() as usize
 }
 
 /// The numbers of all rows.
@@ -173,12 +204,12 @@ impl Accumulator for OneBitmap {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let count = self.0.groups.first().map_or(0, count);
+        let count = self.0.groups.first().map_or(0, Numbers::count);
         Ok(ScalarValue::Int64(Some(count as i64)))
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.0.groups.resize_with(1, RoaringBitmap::new);
+        self.0.groups.resize_with(1, Numbers::default);
         let states = GroupsAccumulator::state(&mut self.0, EmitTo::All)?;
         Ok(vec![ScalarValue::try_from_array(&states[0], 0)?])
     }

@@ -5,7 +5,6 @@
 //! line says again what the line before it said (the invoice, its customer, its country), so nearly
 //! all numbers are found by a look at the last one.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -16,34 +15,60 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Decimal128Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use arus_models::PRICE_SCALE;
 use datafusion::error::DataFusionError;
+use hashbrown::HashMap;
 
 use super::texts::{Texts, next_number};
 
-/// Digits of a line's amount: those of its quantity and of its price.
+/// Digits of an amount: as many as there can be.
 const AMOUNT_PRECISION: u8 = 38;
+const AMOUNT: DataType = DataType::Decimal128(AMOUNT_PRECISION, PRICE_SCALE);
 
-/// The facts' columns, a row for each line.
-///
-/// | column | meaning |
-/// |---|---|
-/// | `invoice` | number of `invoice_no` |
-/// | `header` | number of all that the line says of its invoice as a whole |
-/// | `product` | number of `stock_code` |
-/// | `label` | number of `stock_code` and `description` together |
-/// | `cancelled` | whether the invoice is a cancellation |
-/// | `quantity` | pieces |
-/// | `amount` | quantity · unit price |
-fn facts_schema() -> SchemaRef {
-    let number = |name| Field::new(name, DataType::UInt32, false);
+/// The facts of a batch of lines.
+pub(super) struct Facts {
+    /// What the lines say of products; a row for each line.
+    ///
+    /// | column | meaning |
+    /// |---|---|
+    /// | `invoice` | number of `invoice_no` |
+    /// | `product` | number of `stock_code` |
+    /// | `label` | number of `stock_code` and `description` together |
+    /// | `cancelled` | whether the invoice is a cancellation |
+    /// | `quantity` | pieces |
+    /// | `amount` | quantity · unit price |
+    pub(super) lines: RecordBatch,
+    /// What the lines say of invoices; a row for lines that follow one another and say the same.
+    ///
+    /// | column | meaning |
+    /// |---|---|
+    /// | `header` | number of all that the lines say of their invoice as a whole |
+    /// | `quantity` | their pieces |
+    /// | `amount` | their quantity · unit price |
+    pub(super) parts: RecordBatch,
+}
+
+/// The columns of [`Facts::lines`].
+fn lines_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         number("invoice"),
-        number("header"),
         number("product"),
         number("label"),
         Field::new("cancelled", DataType::Boolean, false),
         Field::new("quantity", DataType::Int64, false),
-        Field::new("amount", DataType::Decimal128(AMOUNT_PRECISION, PRICE_SCALE), false),
+        Field::new("amount", AMOUNT, false),
     ]))
+}
+
+/// The columns of [`Facts::parts`].
+fn parts_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        number("header"),
+        Field::new("quantity", DataType::Int64, false),
+        Field::new("amount", AMOUNT, false),
+    ]))
+}
+
+fn number(name: &str) -> Field {
+    Field::new(name, DataType::UInt32, false)
 }
 
 /// The same for all lines of an invoice, unless they disagree: then it has several.
@@ -65,7 +90,8 @@ struct Label {
 
 /// All dimensions so far.
 pub(super) struct Star {
-    schema: SchemaRef,
+    lines: SchemaRef,
+    parts: SchemaRef,
     invoices: Texts,
     products: Texts,
     descriptions: Texts,
@@ -79,7 +105,8 @@ pub(super) struct Star {
 impl Star {
     pub(super) fn new() -> Self {
         Self {
-            schema: facts_schema(),
+            lines: lines_schema(),
+            parts: parts_schema(),
             invoices: Texts::default(),
             products: Texts::default(),
             descriptions: Texts::default(),
@@ -90,49 +117,63 @@ impl Star {
         }
     }
 
-    /// The facts' columns.
-    pub(super) fn schema(&self) -> &SchemaRef {
-        &self.schema
+    /// The columns of [`Facts::lines`].
+    pub(super) fn lines_schema(&self) -> &SchemaRef {
+        &self.lines
+    }
+
+    /// The columns of [`Facts::parts`].
+    pub(super) fn parts_schema(&self) -> &SchemaRef {
+        &self.parts
     }
 
     /// The facts of a batch of `invoice_schema()`. What is new in it goes into the dimensions.
-    pub(super) fn facts(&mut self, batch: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    pub(super) fn facts(&mut self, batch: &RecordBatch) -> Result<Facts, DataFusionError> {
         let lines = Lines::of(batch)?;
         let rows = batch.num_rows();
-        let [mut invoices, mut headers, mut products, mut labels] =
+        let [mut invoices, mut products, mut labels] =
             std::array::from_fn(|_| Vec::with_capacity(rows));
-        for row in 0..rows {
-            let invoice = self.invoices.number(lines.invoice_no.value(row));
-            let header = self.headers.number(Header {
-                invoice,
-                cancelled: lines.cancelled.value(row),
-                month: lines.month.value(row),
-                customer: lines.customer_id.is_valid(row).then(|| lines.customer_id.value(row)),
-                country: self.countries.number(lines.country.value(row)),
-            });
-            let product = self.products.number(lines.stock_code.value(row));
-            let is_described = lines.description.is_valid(row);
-            let label = self.label(product, is_described.then(|| lines.description.value(row)));
+        let mut amounts: Vec<i128> = Vec::with_capacity(rows);
+        let mut parts = Parts::default();
+        let texts = lines.invoice_no.iter().zip(lines.stock_code.iter());
+        let texts = texts.zip(lines.description.iter()).zip(lines.country.iter());
+        let values = lines.cancelled.values().iter().zip(lines.month.values());
+        let values = values.zip(lines.customer_id.iter());
+        let numbers = lines.quantity.values().iter().zip(lines.unit_price.values());
+        for ((texts, values), (&quantity, &price)) in texts.zip(values).zip(numbers) {
+            let (((invoice_no, stock_code), description), country) = texts;
+            let ((cancelled, &month), customer) = values;
+            let invoice = self.invoices.number(invoice_no.unwrap_or_default());
+            let country = self.countries.number(country.unwrap_or_default());
+            let header =
+                self.headers.number(Header { invoice, cancelled, month, customer, country });
+            let product = self.products.number(stock_code.unwrap_or_default());
             invoices.push(invoice);
-            headers.push(header);
             products.push(product);
-            labels.push(label);
+            labels.push(self.label(product, description));
+            // 19 digits by 18: never more than an i128 holds.
+            let amount = i128::from(quantity).wrapping_mul(price);
+            amounts.push(amount);
+            parts.add(header, quantity, amount);
         }
-        let amounts = lines.quantity.values().iter().zip(lines.unit_price.values());
-        // 19 digits by 18: never more than an i128 holds.
-        let amounts = amounts.map(|(&pieces, &price)| i128::from(pieces).wrapping_mul(price));
-        let amounts = Decimal128Array::from_iter_values(amounts)
-            .with_precision_and_scale(AMOUNT_PRECISION, PRICE_SCALE)?;
         let columns = vec![
-            numbers(invoices),
-            numbers(headers),
-            numbers(products),
-            numbers(labels),
+            numbers_of(invoices),
+            numbers_of(products),
+            numbers_of(labels),
             Arc::new(lines.cancelled.clone()),
             Arc::new(lines.quantity.clone()),
-            Arc::new(amounts),
+            amounts_of(amounts)?,
         ];
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        let Parts { headers, quantities, amounts } = parts;
+        let parts = vec![
+            numbers_of(headers),
+            Arc::new(Int64Array::from(quantities)) as ArrayRef,
+            amounts_of(amounts)?,
+        ];
+        Ok(Facts {
+            lines: RecordBatch::try_new(Arc::clone(&self.lines), columns)?,
+            parts: RecordBatch::try_new(Arc::clone(&self.parts), parts)?,
+        })
     }
 
     #[inline]
@@ -170,6 +211,38 @@ impl Star {
     }
 }
 
+/// The columns of [`Facts::parts`] while they are made.
+#[derive(Default)]
+struct Parts {
+    headers: Vec<u32>,
+    quantities: Vec<i64>,
+    amounts: Vec<i128>,
+}
+
+impl Parts {
+    /// One line more.
+    #[inline]
+    fn add(&mut self, header: u32, quantity: i64, amount: i128) {
+        match (self.headers.last(), self.quantities.last_mut(), self.amounts.last_mut()) {
+            // Nine digits by 27: many more lines than a batch has fit.
+            (Some(&last), Some(quantities), Some(amounts)) if last == header => {
+                *quantities = quantities.wrapping_add(quantity);
+                *amounts = amounts.wrapping_add(amount);
+            }
+            _ => {
+                self.headers.push(header);
+                self.quantities.push(quantity);
+                self.amounts.push(amount);
+            }
+        }
+    }
+}
+
+fn amounts_of(amounts: Vec<i128>) -> Result<ArrayRef, DataFusionError> {
+    let amounts = Decimal128Array::from(amounts);
+    Ok(Arc::new(amounts.with_precision_and_scale(AMOUNT_PRECISION, PRICE_SCALE)?))
+}
+
 fn headers(headers: &[Header]) -> Result<RecordBatch, DataFusionError> {
     let invoice = headers.iter().map(|header| header.invoice);
     let cancelled = headers.iter().map(|header| Some(header.cancelled));
@@ -177,12 +250,12 @@ fn headers(headers: &[Header]) -> Result<RecordBatch, DataFusionError> {
     let customer_id = headers.iter().map(|header| header.customer);
     let country = headers.iter().map(|header| header.country);
     table([
-        ("header", numbers((0..).take(headers.len()).collect())),
-        ("invoice", numbers(invoice.collect())),
+        ("header", numbers_of((0..).take(headers.len()).collect())),
+        ("invoice", numbers_of(invoice.collect())),
         ("cancelled", Arc::new(BooleanArray::from_iter(cancelled))),
         ("month", Arc::new(Int32Array::from_iter_values(month))),
         ("customer_id", Arc::new(Int64Array::from_iter(customer_id))),
-        ("country", numbers(country.collect())),
+        ("country", numbers_of(country.collect())),
     ])
 }
 
@@ -191,15 +264,15 @@ fn labels(labels: &[Label], descriptions: &StringArray) -> Result<RecordBatch, D
     let description = labels.iter().map(|label| label.description);
     let description = description.map(|number| Some(descriptions.value(number? as usize)));
     table([
-        ("label", numbers((0..).take(labels.len()).collect())),
-        ("product", numbers(product.collect())),
+        ("label", numbers_of((0..).take(labels.len()).collect())),
+        ("product", numbers_of(product.collect())),
         ("description", Arc::new(StringArray::from_iter(description))),
     ])
 }
 
 fn texts(number: &str, name: &str, texts: Texts) -> Result<RecordBatch, DataFusionError> {
     let texts = texts.into_array();
-    let number = (number, numbers((0..).take(texts.len()).collect()));
+    let number = (number, numbers_of((0..).take(texts.len()).collect()));
     table([number, (name, Arc::new(texts))])
 }
 
@@ -207,7 +280,7 @@ fn table<const N: usize>(columns: [(&str, ArrayRef); N]) -> Result<RecordBatch, 
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 
-fn numbers(numbers: Vec<u32>) -> ArrayRef {
+fn numbers_of(numbers: Vec<u32>) -> ArrayRef {
     Arc::new(UInt32Array::from(numbers))
 }
 
@@ -324,16 +397,29 @@ mod tests {
             ]),
         ];
         let facts = batches.map(|batch| star.facts(&batch).unwrap());
+        let parts: Vec<Vec<(u32, i64, i128)>> = facts
+            .iter()
+            .map(|facts| {
+                let headers = facts.parts.column(0).as_primitive::<UInt32Type>().values();
+                let quantities = facts.parts.column(1).as_primitive::<Int64Type>().values();
+                let amounts = facts.parts.column(2).as_primitive::<Decimal128Type>().values();
+                let rows = headers.iter().zip(quantities).zip(amounts);
+                rows.map(|((&header, &quantity), &amount)| (header, quantity, amount)).collect()
+            })
+            .collect();
+        let expected: [&[_]; 2] =
+            [&[(0, 12, 120_000), (1, -1, -10_000)], &[(0, 3, 30_000), (2, 1, 10_000)]];
+        assert_eq!(parts, expected);
+        let facts = facts.map(|facts| facts.lines);
         let numbers = |column: usize| -> Vec<u32> {
             let values =
                 facts.iter().map(|facts| facts.column(column).as_primitive::<UInt32Type>());
             values.flat_map(|values| values.values().to_vec()).collect()
         };
         assert_eq!(numbers(0), [0, 0, 1, 0, 0, 0, 0], "invoices");
-        assert_eq!(numbers(1), [0, 0, 1, 0, 0, 0, 2], "headers");
-        assert_eq!(numbers(2), [0, 1, 0, 0, 0, 0, 1], "products");
-        assert_eq!(numbers(3), [0, 1, 0, 2, 3, 0, 4], "labels");
-        let amounts = facts[0].column(6).as_primitive::<Decimal128Type>();
+        assert_eq!(numbers(1), [0, 1, 0, 0, 0, 0, 1], "products");
+        assert_eq!(numbers(2), [0, 1, 0, 2, 3, 0, 4], "labels");
+        let amounts = facts[0].column(5).as_primitive::<Decimal128Type>();
         assert_eq!(amounts.values(), &[60_000, 60_000, -10_000]);
         let shown = star
             .dimensions()

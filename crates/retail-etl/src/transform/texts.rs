@@ -3,24 +3,47 @@
 use arrow::array::{StringArray, StringBuilder};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use twox_hash::XxHash3_128;
+
+use crate::words::{first_word, same, words};
 
 /// All texts so far; each has the number of different ones that came before it.
 #[derive(Default)]
 pub(super) struct Texts {
-    numbers: HashTable<u32>,
+    numbers: HashTable<Known>,
     texts: StringBuilder,
-    last: u32,
+    last: Known,
+}
+
+/// A text, told by its first eight bytes if it has no more.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    first: u64,
+    length: usize,
+    number: u32,
+}
+
+impl Known {
+    /// Whether this is the text.
+    #[inline]
+    fn is(&self, text: &[u8], first: u64, texts: &StringBuilder) -> bool {
+        self.first == first
+            && self.length == text.len()
+            && (text.len() <= 8 || bytes(texts, self.number).is_some_and(|known| same(known, text)))
+    }
 }
 
 impl Texts {
     /// The text's number. Quickest for the text that was asked for last, as most are.
     #[inline]
     pub(super) fn number(&mut self, text: &str) -> u32 {
-        if !self.is(self.last, text) {
-            self.last = self.find(text);
+        let text_bytes = text.as_bytes();
+        let first = first_word(text_bytes);
+        // The first of all is not there yet, and looks like an empty text.
+        let is_last = self.last.is(text_bytes, first, &self.texts) && !self.numbers.is_empty();
+        if !is_last {
+            self.last = self.find(text, first);
         }
-        self.last
+        self.last.number
     }
 
     /// Whether the text has this number.
@@ -29,20 +52,21 @@ impl Texts {
         bytes(&self.texts, number).is_some_and(|bytes| same(bytes, text.as_bytes()))
     }
 
-    fn find(&mut self, text: &str) -> u32 {
+    fn find(&mut self, text: &str, first: u64) -> Known {
         let Self { numbers, texts, .. } = self;
         let entry = numbers.entry(
             hash(text.as_bytes()),
-            |&number| bytes(texts, number) == Some(text.as_bytes()),
-            |&number| hash(bytes(texts, number).unwrap_or_default()),
+            |known| known.is(text.as_bytes(), first, texts),
+            |known| hash(bytes(texts, known.number).unwrap_or_default()),
         );
         match entry {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
                 let number = next_number(texts.offsets_slice().len() - 1);
-                entry.insert(number);
+                let known = Known { first, length: text.len(), number };
+                entry.insert(known);
                 texts.append_value(text);
-                number
+                known
             }
         }
     }
@@ -58,20 +82,15 @@ pub(super) fn next_number(count: usize) -> u32 {
     u32::try_from(count).expect("less than four thousand million different ones")
 }
 
-fn hash(text: &[u8]) -> u64 {
-    XxHash3_128::oneshot(text) as u64
-}
-
-/// Whether the bytes are the same. They are short, so a call of `memcmp` would take longer.
 #[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    let is_word_same = |(word, other): (&[u8; 8], &[u8; 8])| {
-        u64::from_ne_bytes(*word) == u64::from_ne_bytes(*other)
-    };
-    one.len() == other.len()
-        && words.iter().zip(other_words).all(is_word_same)
-        && rest.iter().zip(other_rest).all(|(byte, other)| byte == other)
+fn hash(text: &[u8]) -> u64 {
+    /// An odd number with as many ones as zeros, from the golden ratio.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = words(text).fold(text.len() as u64, |hash, word| {
+        let product = u128::from(hash ^ word) * u128::from(FACTOR);
+        product as u64 ^ (product >> 64) as u64
+    });
+    mixed.wrapping_mul(FACTOR)
 }
 
 /// The text of this number; `None` if there is none yet.
@@ -88,6 +107,7 @@ mod tests {
     #[test]
     fn a_text_keeps_its_number() {
         let mut texts = Texts::default();
+        assert_eq!(Texts::default().number(""), 0);
         let asked = ["a", "b", "b", "a", "c", "", "b", "", "a longer text than the others"];
         let numbers = asked.map(|text| texts.number(text));
         assert_eq!(numbers, [0, 1, 1, 0, 2, 3, 1, 3, 4]);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanBuilder, Decimal128Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder, TimestampMillisecondBuilder,
+    ArrayRef, AsArray, BooleanBuilder, Decimal128Array, Int32Array, Int64Array, Int64Builder,
+    RecordBatch, StringBuilder, TimestampMillisecondArray,
 };
 use arrow::datatypes::SchemaRef;
 use arus_models::{PRICE_PRECISION, PRICE_SCALE};
@@ -16,10 +16,10 @@ pub(super) struct BatchBuilder {
     invoice_no: StringBuilder,
     stock_code: StringBuilder,
     description: StringBuilder,
-    quantity: Int64Builder,
-    invoice_date: TimestampMillisecondBuilder,
-    month: Int32Builder,
-    unit_price: Decimal128Builder,
+    quantity: Vec<i64>,
+    invoice_date: Vec<i64>,
+    month: Vec<i32>,
+    unit_price: Vec<i128>,
     customer_id: Int64Builder,
     country: StringBuilder,
     cancelled: BooleanBuilder,
@@ -63,12 +63,10 @@ impl BatchBuilder {
             invoice_no: StringBuilder::with_capacity(rows, room.invoice_no),
             stock_code: StringBuilder::with_capacity(rows, room.stock_code),
             description: StringBuilder::with_capacity(rows, room.description),
-            quantity: Int64Builder::with_capacity(rows),
-            invoice_date: TimestampMillisecondBuilder::with_capacity(rows),
-            month: Int32Builder::with_capacity(rows),
-            unit_price: Decimal128Builder::with_capacity(rows)
-                .with_precision_and_scale(PRICE_PRECISION, PRICE_SCALE)
-                .expect("a scale that fits its precision"),
+            quantity: Vec::with_capacity(rows),
+            invoice_date: Vec::with_capacity(rows),
+            month: Vec::with_capacity(rows),
+            unit_price: Vec::with_capacity(rows),
             customer_id: Int64Builder::with_capacity(rows),
             country: StringBuilder::with_capacity(rows, room.country),
             cancelled: BooleanBuilder::with_capacity(rows),
@@ -83,10 +81,10 @@ impl BatchBuilder {
             "" => self.description.append_null(),
             description => self.description.append_value(description),
         }
-        self.quantity.append_value(line.quantity);
-        self.invoice_date.append_value(line.date.ms);
-        self.month.append_value(line.date.month);
-        self.unit_price.append_value(i128::from(line.price));
+        self.quantity.push(line.quantity);
+        self.invoice_date.push(line.date.ms);
+        self.month.push(line.date.month);
+        self.unit_price.push(i128::from(line.price));
         self.customer_id.append_option(line.customer);
         self.country.append_value(&line.country);
         self.cancelled.append_value(line.is_cancelled());
@@ -94,14 +92,17 @@ impl BatchBuilder {
 
     /// The rows, as a batch of this schema.
     pub(super) fn finish(mut self, schema: &SchemaRef) -> RecordBatch {
+        let unit_price = Decimal128Array::from(self.unit_price)
+            .with_precision_and_scale(PRICE_PRECISION, PRICE_SCALE)
+            .expect("a scale that fits its precision");
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.invoice_no.finish()),
             Arc::new(self.stock_code.finish()),
             Arc::new(self.description.finish()),
-            Arc::new(self.quantity.finish()),
-            Arc::new(self.invoice_date.finish()),
-            Arc::new(self.month.finish()),
-            Arc::new(self.unit_price.finish()),
+            Arc::new(Int64Array::from(self.quantity)),
+            Arc::new(TimestampMillisecondArray::from(self.invoice_date)),
+            Arc::new(Int32Array::from(self.month)),
+            Arc::new(unit_price),
             Arc::new(self.customer_id.finish()),
             Arc::new(self.country.finish()),
             Arc::new(self.cancelled.finish()),
