@@ -89,7 +89,10 @@ async fn text(command: &HistoryCommand) -> Result<String, Error> {
             let runs = newest(history.as_ref(), command).await?;
             match command.json {
                 true => show::runs_json(&runs),
-                false if runs.is_empty() => format!("no runs of job {} in {place}\n", command.job),
+                false if runs.is_empty() => {
+                    let such = if command.state.is_empty() { "" } else { "such " };
+                    format!("no {such}runs of job {} in {place}\n", command.job)
+                }
                 false => show::runs_text(&runs, command.tz),
             }
         }

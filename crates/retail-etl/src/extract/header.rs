@@ -50,10 +50,10 @@ impl Columns {
         if !missing.is_empty() {
             let columns = if missing.len() == 1 { "column" } else { "columns" };
             return Err(failed(format!(
-                "the header has no {columns} {} (it has {}): the first line must name {}",
+                "the header has no {columns} {} (it has {}): {}",
                 missing.join(", "),
                 listed(&names),
-                COLUMNS.join(", ")
+                hint(&names)
             )));
         }
         let others: Vec<_> =
@@ -69,6 +69,20 @@ impl Columns {
     pub(crate) fn absent(file: &Path) -> Error {
         let reason = format!("the file is empty: its first line must name {}", COLUMNS.join(", "));
         Error::Header { file: file.to_owned(), reason }
+    }
+}
+
+/// What to do about a header that lacks columns.
+fn hint(names: &[String]) -> String {
+    let has = |found: char| names.iter().any(|name| name.contains(found));
+    for (separator, called) in [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")] {
+        if has(separator) {
+            return format!("columns seem to be separated by {called}: save the file with commas");
+        }
+    }
+    match has('\r') {
+        true => "lines seem to end with CR alone: save the file with LF or CRLF".to_owned(),
+        false => format!("the first line must name {}", COLUMNS.join(", ")),
     }
 }
 

@@ -112,8 +112,23 @@ fn headers() {
         (
             "InvoiceNo;StockCode\n",
             format!(
-                "a.csv: the header has no columns {all} (it has InvoiceNo;StockCode): the first \
-                 line must name {all}"
+                "a.csv: the header has no columns {all} (it has InvoiceNo;StockCode): columns seem \
+                 to be separated by semicolons: save the file with commas"
+            ),
+        ),
+        (
+            "InvoiceNo\tStockCode\n",
+            format!(
+                "a.csv: the header has no columns {all} (it has InvoiceNo\\tStockCode): columns \
+                 seem to be separated by tabs: save the file with commas"
+            ),
+        ),
+        (
+            "Invoice\rNo,StockCode\r",
+            format!(
+                "a.csv: the header has no columns {} (it has Invoice\\rNo, StockCode): lines seem \
+                 to end with CR alone: save the file with LF or CRLF",
+                all.replace("StockCode, ", "")
             ),
         ),
     ];
