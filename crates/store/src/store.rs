@@ -101,6 +101,25 @@ impl Store {
         })
     }
 
+    /// The same for reading: `None` if the URL names a SQLite file that is not there, which
+    /// [`Store::connect`] would make.
+    ///
+    /// # Errors
+    /// As [`Store::connect`].
+    pub fn connect_if_there(
+        url: &str,
+        wait_for: Duration,
+    ) -> Boxed<'_, Result<Option<Self>, Error>> {
+        Box::pin(async move {
+            if let Target::Sqlite { options, in_memory: false } = Target::parse(url)?
+                && !options.get_filename().exists()
+            {
+                return Ok(None);
+            }
+            Ok(Some(Self::connect(url, wait_for).await?))
+        })
+    }
+
     /// What to call the database in messages, without user and password: `SQLite file
     /// .arus/arus.db`,
     /// `PostgreSQL db.example:5432/arus`.

@@ -133,19 +133,21 @@ async fn plan(
     }
     let to = to.min(now);
     let load = &options.load;
-    let store = Store::connect(load.database.url(), load.retry_for).await?;
     let mut recorded = Vec::new();
-    if let Some(history) =
-        History::find(store.clone(), &command.job.job, &load.table_prefix).await?
-    {
+    let store = Store::connect_if_there(load.database.url(), load.retry_for).await?;
+    let history = match store {
+        Some(store) => History::find(store, &command.job.job, &load.table_prefix).await?,
+        None => None,
+    };
+    if let Some(history) = history {
         let runs = history.runs_for(from, to).await?;
         // The newest come first; planning wants them in order.
         let known = runs.iter().rev().filter_map(|run| {
             Some(Recorded { scheduled_for: run.scheduled_for?, state: run.state })
         });
         recorded.extend(known);
+        history.close().await;
     }
-    store.close().await;
     let only = match command.only {
         OnlyArg::Missing => Only::Missing,
         OnlyArg::Failed => Only::Failed,

@@ -74,9 +74,12 @@ pub fn run(command: &HistoryCommand, world: &World) -> Result<(), Error> {
 }
 
 async fn text(command: &HistoryCommand) -> Result<String, Error> {
-    let store = Store::connect(command.database.url(), command.retry_for).await?;
-    let place = store.describe();
-    let history = History::find(store.clone(), &command.job, &command.table_prefix).await?;
+    let url = command.database.url();
+    let (job, prefix) = (&command.job, &command.table_prefix);
+    let (history, place) = match Store::connect_if_there(url, command.retry_for).await? {
+        Some(store) => (History::find(store.clone(), job, prefix).await?, store.describe()),
+        None => (None, url.replacen("sqlite://", "SQLite file ", 1)),
+    };
     let text = match &command.run {
         Some(run_id) => {
             let (run, steps) = one(history.as_ref(), command, run_id).await?;
@@ -97,7 +100,9 @@ async fn text(command: &HistoryCommand) -> Result<String, Error> {
             }
         }
     };
-    store.close().await;
+    if let Some(history) = history {
+        history.close().await;
+    }
     Ok(text)
 }
 

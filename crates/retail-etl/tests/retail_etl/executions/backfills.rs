@@ -31,7 +31,9 @@ fn what_is_missing_failed_or_all() {
     let days = ["--from", "2026-11-03", "--to", "2026-11-05"];
     let with = |flags: &[&'static str]| [&days[..], flags].concat();
 
+    assert!(place.history().is_empty());
     let plan = said(&backfill(&place, &with(&["--dry-run"])), 0);
+    assert!(!place.path().join("results.db").exists(), "who only asks leaves no database");
     assert_eq!(
         plan,
         "2026-11-03 02:00:00 WIB    no run       would run\n\
