@@ -85,7 +85,9 @@ pub fn run(command: &Command, world: &World) -> Result<(), Error> {
     };
     match done {
         // Whoever sends the signal wants no error from it.
-        Err(stopped @ Error::Stopped) if world.shutdown.is_requested() => {
+        Err(stopped @ (Error::Stopped | Error::BackfillStopped { .. }))
+            if world.shutdown.is_requested() =>
+        {
             eprintln!("{stopped}");
             Ok(())
         }

@@ -143,8 +143,8 @@ pub enum Error {
     },
     /// The job's lock went with the database's session, and somebody else has it.
     #[error(
-        "the lock of job {job} was lost with the connection to the database, and another run has it now: \
-         nothing was loaded"
+        "the lock of job {job} was lost with the connection to the database, and another run has, or had, it \
+         since: nothing was loaded"
     )]
     LockLost {
         /// The job's name.
@@ -199,6 +199,14 @@ pub enum Error {
         run: String,
         /// The job's name.
         job: String,
+    },
+    /// A stop signal came between or in runs of a backfill.
+    #[error("stopped after {made} of {due} runs")]
+    BackfillStopped {
+        /// How many were made.
+        made: usize,
+        /// How many were to be made.
+        due: usize,
     },
     /// A stop signal came before the load.
     #[error("stopped before anything was loaded")]

@@ -31,7 +31,7 @@ use self::args::JobArgs;
 use self::attempt::Attempt;
 use self::session::{Opening, Session};
 use crate::history::{RunKind, RunRecord};
-use crate::run::{RunOptions, RunOutcome};
+use crate::run::{self, RunOptions, RunOutcome};
 use crate::{Error, placeholders};
 
 /// What executions get from outside.
@@ -110,6 +110,7 @@ pub async fn execute(
     let mut options = options.clone();
     options.extract.inputs =
         placeholders::fill(&options.extract.inputs, time.with_timezone(&occasion.zone))?;
+    run::refuse_own_input(&options)?;
     let logs = job.logs.clone().unwrap_or_else(|| options.load.output.join("logs"));
     let mut execution = Execution {
         surroundings,
@@ -204,7 +205,7 @@ impl Execution<'_> {
     }
 
     fn remove_old_logs(&self) {
-        match logs::keep_newest(&self.logs, self.job.keep_logs as usize) {
+        match logs::keep_newest(&self.logs, self.job.keep_logs as usize, &self.log_file) {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "old log files removed"),
             // No reason not to make the run.
@@ -256,10 +257,13 @@ impl Execution<'_> {
     /// Sees to it that the lock is held and the history open; the run's end if somebody else has
     /// made it already.
     async fn open(&mut self) -> Result<Option<Ended>, Error> {
-        if let Some(session) = &mut self.session
-            && session.is_held().await
-        {
-            return Ok(None);
+        if let Some(session) = &mut self.session {
+            tokio::select! {
+                held = session.is_held() => if held {
+                    return Ok(None);
+                },
+                () = self.surroundings.shutdown.requested() => return Err(Error::Stopped),
+            }
         }
         self.session = None;
         let load = &self.options.load;
@@ -273,7 +277,7 @@ impl Execution<'_> {
                     if session.run_id != self.base_id {
                         self.begin_log(&session.run_id);
                     }
-                    // Only now that the lock is held: the others' logs are those of runs that have ended.
+                    // Only now that the lock is held: no run of this job is at work on another's log.
                     self.remove_old_logs();
                     self.session = Some(*session);
                     Ok(None)
@@ -326,11 +330,6 @@ impl Execution<'_> {
     async fn record(&mut self, state: RunState) {
         log_end(&self.last, state);
         let Some(session) = &mut self.session else { return };
-        // Whoever has the lock now has written down that this process died.
-        if session.run.is_some() && !session.is_held().await {
-            tracing::error!("the lock was lost, so the end of the run is not recorded");
-            return;
-        }
         let Some(run) = &mut session.run else { return };
         assert!(run.state.may_become(state), "{} to {state}", run.state);
         run.state = state;
@@ -344,6 +343,11 @@ impl Execution<'_> {
         }
         let run = run.clone();
         let steps = session.open_steps(state, run.ended);
+        // Whoever had the lock meanwhile has written down that this process died.
+        if !session.is_held().await && !session.is_still_ours().await.unwrap_or(false) {
+            tracing::error!(run = %run.run_id, "the lock was lost, so the end of the run is not recorded");
+            return;
+        }
         if let Err(error) = session.history.write(Some(&run), &steps).await {
             // The database went away: the next start will find the run open, and say so.
             tracing::error!(run = %run.run_id, %error, "the end of the run could not be recorded");

@@ -29,7 +29,7 @@ mod pipeline;
 mod progress;
 mod records;
 mod run;
-mod source;
+pub(crate) mod source;
 
 use std::path::PathBuf;
 

@@ -116,7 +116,8 @@ pub struct Results<'a> {
 /// the database is told to commit.
 ///
 /// # Errors
-/// One sentence; nothing has changed then, but for files when their renaming itself fails.
+/// One sentence; nothing has changed then, unless it is the files' renaming itself that fails, which comes
+/// last: then their mark is gone.
 pub fn load(
     options: &LoadOptions,
     results: Results<'_>,
@@ -137,8 +138,7 @@ pub fn load(
         let database = database::write(options, tables, mark, stop)?;
         places.push(Place { what: "tables", place: database });
     }
-    rejects.publish()?;
-    publish(options, staged, marked)?;
+    publish(options, staged, rejects, marked)?;
     let shown = |pattern: &str| options.output.join(pattern).display().to_string();
     for (sink, what, pattern) in [
         (Sink::Csv, "CSV", "*.csv"),
@@ -206,11 +206,13 @@ fn staged_file(path: &Path, bytes: &[u8]) -> Result<StagedFile, Error> {
 fn publish(
     options: &LoadOptions,
     staged: Vec<StagedFile>,
+    rejects: FinishedRejects,
     marked: Option<StagedFile>,
 ) -> Result<(), Error> {
-    let Some(marked) = marked else { return Ok(()) };
+    let Some(marked) = marked else { return rejects.publish() };
     let folder = &options.output;
     folder::unmark(folder)?;
+    rejects.publish()?;
     for file in staged.into_iter().chain([marked]) {
         let path = file.path().to_owned();
         file.publish().map_err(|source| Error::file("rename a new file to", path, source))?;

@@ -17,7 +17,7 @@ use chrono::{DateTime, NaiveDateTime};
 
 use crate::Error;
 use crate::extract::fingerprint::Fingerprint;
-use crate::extract::{self, ExtractOptions, Extracted, Progress, input};
+use crate::extract::{self, ExtractOptions, Extracted, Progress, input, source};
 use crate::load::{self, LoadOptions, Place, Results, Sink};
 use crate::quality::Quality;
 use crate::report::{Report, ReportMeta};
@@ -131,7 +131,6 @@ pub fn run(
     if let Some(fingerprint) = unchanged(options)? {
         return Ok(RunOutcome::Unchanged { fingerprint });
     }
-    refuse_own_input(options)?;
     let (Extracted { quality, rejects }, period, tables) = compute(options, clock, on_step)?;
     if quality.rows == 0 && !options.allow_empty {
         return Err(Error::NoRows { files: named(&quality) });
@@ -153,6 +152,7 @@ pub fn run(
         return Err(Error::Stopped);
     }
     on_step(StepEvent::Started { name: "load" })?;
+    let rejects_hash = rejects.hash();
     let results =
         Results { tables: &tables, report: report.as_ref(), rejects, mark: &options.mark };
     let mut places = load::load(&options.load, results, &options.stop)?;
@@ -161,29 +161,42 @@ pub fn run(
         let place = options.extract.rejects.display().to_string();
         places.push(Place { what: "rejects", place });
     }
-    let fingerprint = kept(options, &quality);
+    let fingerprint = kept(options, rejects_hash, &quality);
     let took = clock.monotonic().saturating_sub(began);
     let result = RunResult { quality, period, tables, places, fingerprint, took };
     Ok(RunOutcome::Done(Box::new(result)))
 }
 
-/// What is kept of a run: in the first line what was asked for, in the second how many rows were
-/// rejected and the mark of its load, then the input's fingerprint.
-fn kept(options: &RunOptions, quality: &Quality) -> String {
+/// What is kept of a run: in the first line what was asked for, in the second the hash of the reject file
+/// and the mark of the load, then the input's fingerprint.
+fn kept(options: &RunOptions, rejects: Option<u128>, quality: &Quality) -> String {
     let (asked, input) = (asked(options), Fingerprint::of(quality));
-    format!("{asked}\n{} {}\n{input}", quality.rejected, options.mark)
+    format!("{asked}\n{} {}\n{input}", hash_text(rejects), options.mark)
+}
+
+/// Of a reject file; `none` where there is none.
+fn hash_text(rejects: Option<u128>) -> String {
+    rejects.map_or_else(|| "none".to_owned(), |hash| format!("{hash:032x}"))
+}
+
+/// Whether the reject file is that one, or absent as it was.
+fn rejects_are(options: &RunOptions, hash: &str) -> Result<bool, Error> {
+    let path = &options.extract.rejects;
+    let found = if path.is_file() { Some(source::hash(path)?) } else { None };
+    Ok(hash_text(found) == hash)
 }
 
 /// Everything that results depend on beside the input, and where they go, in one line.
 fn asked(options: &RunOptions) -> String {
     let RunOptions { extract, transform, load, .. } = options;
     let mut text = format!(
-        "version={} encoding={:?} date_format={:?} max_rejects={:?} rejects={:?} exclude_cancelled={} \
-         top={} output={:?}",
+        "version={} encoding={:?} date_format={:?} max_rejects={:?} allow_empty={} rejects={:?} \
+         exclude_cancelled={} top={} output={:?}",
         env!("CARGO_PKG_VERSION"),
         extract.encoding,
         extract.date_format,
         extract.max_rejects,
+        options.allow_empty,
         extract.rejects,
         transform.exclude_cancelled,
         transform.top,
@@ -208,24 +221,30 @@ fn unchanged(options: &RunOptions) -> Result<Option<String>, Error> {
         return Ok(None);
     };
     // One of another version of this program cannot be read: then the run is made.
-    let Some((rejected, mark)) = loaded.split_once(' ') else { return Ok(None) };
+    let Some((rejects, mark)) = loaded.split_once(' ') else { return Ok(None) };
     let Ok(input) = input.parse::<Fingerprint>() else { return Ok(None) };
-    let rejects_are_there = rejected == "0" || options.extract.rejects.is_file();
-    if asked_then != asked(options) || !rejects_are_there || !load::is_there(&options.load, mark)? {
+    if asked_then != asked(options)
+        || !rejects_are(options, rejects)?
+        || !load::is_there(&options.load, mark)?
+    {
         return Ok(None);
     }
     Ok(input.is_still(&options.extract.inputs)?.then(|| last.clone()))
 }
 
 /// Refuses to write results over what is read, or to read results of an earlier run as invoices.
-fn refuse_own_input(options: &RunOptions) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::OwnInput`].
+pub fn refuse_own_input(options: &RunOptions) -> Result<(), Error> {
     let real = |path: &Path| path.canonicalize().ok();
     let written = options.load.files().into_iter().chain([options.extract.rejects.clone()]);
     let written: Vec<PathBuf> = written.filter_map(|path| real(&path)).collect();
     if written.is_empty() {
         return Ok(());
     }
-    let inputs = input::find(&options.extract.inputs)?;
+    // That there is none is for the run to tell.
+    let inputs = input::find(&options.extract.inputs).unwrap_or_default();
     match inputs.into_iter().find(|file| real(file).is_some_and(|it| written.contains(&it))) {
         Some(file) => Err(Error::OwnInput { file }),
         None => Ok(()),

@@ -193,7 +193,12 @@ impl Postgres {
         Ok(())
     }
 
-    pub(crate) async fn reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn reset(
+        &self,
+        jobs: &[&str],
+        tables: &[&str],
+        writes: &[Change<'_>],
+    ) -> Result<(), sqlx::Error> {
         // Asked first: to drop an absent table makes the server send a notice, which would stand in
         // the log.
         let mut present = Vec::with_capacity(tables.len());
@@ -203,6 +208,7 @@ impl Postgres {
             }
         }
         let mut transaction = self.pool.begin().await?;
+        apply_all(&mut transaction, writes).await?;
         for table in present {
             execute(&mut transaction, format!("DROP TABLE IF EXISTS {}", quote_table(table)))
                 .await?;

@@ -166,8 +166,16 @@ impl Sqlite {
         transaction.commit().await
     }
 
-    pub(crate) async fn reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn reset(
+        &self,
+        jobs: &[&str],
+        tables: &[&str],
+        writes: &[Change<'_>],
+    ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
+        for write in writes {
+            apply(&mut transaction, write).await?;
+        }
         for table in tables {
             let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;

@@ -341,19 +341,21 @@ impl Store {
         job: &'a str,
         tables: &'a [&'a TableSpec],
     ) -> Boxed<'a, Result<(), Error>> {
-        Box::pin(async move { self.reset_jobs(&[job], tables).await })
+        Box::pin(async move { self.reset_jobs(&[job], tables, &[]).await })
     }
 
-    /// The same for several jobs that go on together.
+    /// The same for several jobs that go on together, with writes to other tables.
     ///
     /// # Errors
-    /// As [`Store::reset_job`].
+    /// As [`Store::reset_job`] and [`Store::write`].
     pub fn reset_jobs<'a>(
         &'a self,
         jobs: &'a [&'a str],
         tables: &'a [&'a TableSpec],
+        writes: &'a [TableWrite<'a>],
     ) -> Boxed<'a, Result<(), Error>> {
         Box::pin(async move {
+            let changes = changes(writes)?;
             for job in jobs {
                 check_job(job)?;
             }
@@ -362,7 +364,7 @@ impl Store {
             let names: Vec<&str> = layouts.iter().map(|layout| layout.name).collect();
             let mut patience = self.patience("reset the job");
             loop {
-                match self.try_reset(jobs, &names).await {
+                match self.try_reset(jobs, &names, &changes).await {
                     Ok(()) => return Ok(()),
                     Err(error) => patience.wait(error).await?,
                 }
@@ -370,9 +372,14 @@ impl Store {
         })
     }
 
-    async fn try_reset(&self, jobs: &[&str], tables: &[&str]) -> Result<(), sqlx::Error> {
+    async fn try_reset(
+        &self,
+        jobs: &[&str],
+        tables: &[&str],
+        changes: &[Change<'_>],
+    ) -> Result<(), sqlx::Error> {
         self.ensure_epochs().await?;
-        on!(self.inner.database, it => it.reset(jobs, tables))
+        on!(self.inner.database, it => it.reset(jobs, tables, changes))
     }
 
     /// The whole table in the spec's Arrow types, ordered by key (text by its bytes). Held in

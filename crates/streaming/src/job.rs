@@ -115,6 +115,11 @@ pub struct Job<O: Operator> {
     pub shutdown: Shutdown,
 }
 
+/// How long a stop waits for a broker that is away to take rows …
+const STOP_PATIENCE_MS: i64 = 5_000;
+/// … and one that drains, which takes longer in any case.
+const DRAIN_PATIENCE_MS: i64 = 30_000;
+
 /// The partitions that one thread reads.
 type Hand = Vec<Box<dyn Reader>>;
 
@@ -274,6 +279,7 @@ impl<O: Operator> Job<O> {
             let (log, watch, shared) = (Arc::clone(&self.log), run.watch(), run.shared());
             let (watch_stop, watch_bell) = (&stop, bell.clone());
             let (shutdown, brokers) = (self.shutdown.clone(), self.brokers.clone());
+            let patience_ms = if self.options.drain { DRAIN_PATIENCE_MS } else { STOP_PATIENCE_MS };
             // A group deals new partitions out by itself.
             let grows = !run.is_shared();
             scope.spawn(move || {
@@ -283,7 +289,10 @@ impl<O: Operator> Job<O> {
                     if grows {
                         watch.look_for_growth(&*log, partitions);
                     }
-                    if shutdown.is_requested() && watch.stop_hangs(shared.monotonic_ms()) {
+                    if shutdown.is_requested()
+                        && watch.stop_hangs(shared.monotonic_ms(), patience_ms)
+                        && log.partitions().is_err()
+                    {
                         give_up(&format!(
                             "no Kafka broker answers at {brokers}, and rows wait for it: stopped \
                              without them; the next start writes them"
@@ -313,15 +322,16 @@ impl<O: Operator> Job<O> {
             Trigger::Once => Duration::MAX,
         };
         let bounded = !matches!(self.options.trigger, Trigger::Every(_));
-        if !run.settle(self)? {
-            return Ok(Outcome::Dealt);
-        }
         let mut next = self.clock.monotonic().saturating_add(every);
         let (mut ending, mut told) = (bounded, false);
         loop {
             self.log.serve()?;
             if bell.has_ended() {
                 return Ok(Outcome::Ended); // a worker failed; its error is reported by the caller
+            }
+            // At first it may not be known yet whether the log is the same.
+            if !run.settle(self)? {
+                return Ok(Outcome::Dealt);
             }
             // Once for these lanes: the group may have dealt them after the shutdown was asked for.
             if self.shutdown.is_requested() && !told && run.stop(self)? {

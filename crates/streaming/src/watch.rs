@@ -10,9 +10,6 @@ use std::sync::Mutex;
 
 use crate::source::Log;
 
-/// How long a stop waits for a broker that is away to take rows.
-const STOP_PATIENCE_MS: i64 = 5_000;
-
 /// What the broker last said of a partition. Times are the job's monotonic ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
@@ -147,7 +144,9 @@ impl Watch {
 
     /// Notes that the broker told somebody else where a partition ends.
     pub(crate) fn saw(&self, partition: i32, end_offset: i64, now_ms: i64) {
-        self.known.lock().unwrap().note(Some((partition, end_offset)), now_ms);
+        if self.known.lock().unwrap().note(Some((partition, end_offset)), now_ms) {
+            tracing::info!("the broker answers again");
+        }
     }
 
     /// Notes that the broker answered somebody else.
@@ -161,12 +160,12 @@ impl Watch {
     }
 
     /// Called again and again once a stop is asked for: whether it waits in vain, for a broker that has
-    /// been away for too long to take rows.
-    pub(crate) fn stop_hangs(&self, now_ms: i64) -> bool {
+    /// been away for longer than `patience_ms`, to take rows.
+    pub(crate) fn stop_hangs(&self, now_ms: i64, patience_ms: i64) -> bool {
         let mut known = self.known.lock().unwrap();
         let since_ms = *known.stopping_since_ms.get_or_insert(now_ms);
         let waited_ms = now_ms - since_ms.max(known.answered_ms.unwrap_or(since_ms));
-        known.commits_to_broker && waited_ms > STOP_PATIENCE_MS
+        known.commits_to_broker && waited_ms > patience_ms
     }
 
     /// When the broker last answered.
@@ -326,15 +325,15 @@ mod tests {
         watch.answered(1_000);
         watch.commits_to_broker(true);
         // Asked for at 20 s.
-        assert!(!watch.stop_hangs(20_000));
-        assert!(!watch.stop_hangs(25_000));
-        assert!(watch.stop_hangs(25_001));
+        assert!(!watch.stop_hangs(20_000, 5_000));
+        assert!(!watch.stop_hangs(25_000, 5_000));
+        assert!(watch.stop_hangs(25_001, 5_000));
         // A broker that answers takes its time.
         watch.answered(24_000);
-        assert!(!watch.stop_hangs(29_000));
-        assert!(watch.stop_hangs(29_001));
+        assert!(!watch.stop_hangs(29_000, 5_000));
+        assert!(watch.stop_hangs(29_001, 5_000));
         watch.commits_to_broker(false);
-        assert!(!watch.stop_hangs(90_000));
+        assert!(!watch.stop_hangs(90_000, 5_000));
     }
 
     #[test]

@@ -116,7 +116,9 @@ fn a_job_stops_soon_though_the_broker_is_gone() {
 fn a_job_whose_rows_wait_for_the_broker_stops_soon_all_the_same() {
     let mut world = World::named("stopped_with_rows").embedded().start();
     world.make_topic(4);
-    let events = world.producer().with("--late-fraction", 0).with("--rate", 5_000);
+    // None that would be set aside, for which it would wait first.
+    let events = world.producer().with("--late-fraction", 0).with("--bad-fraction", 0);
+    let events = events.with("--out-of-order", "0s").with("--rate", 5_000);
     let events = events.with("--count", 10_000_000).start();
     let to_kafka = |job: Program| {
         job.with("--sink", "kafka,database")

@@ -14,9 +14,13 @@ use simd_csv::{Writer, WriterBuilder};
 
 use crate::Error;
 use crate::check::rules::Broken;
+use crate::extract::source;
 
 /// The columns.
 const HEADER: &str = "file,line,column,rule,reason,row";
+
+/// So many runs may write reject files of one name at once.
+const MOST_AT_ONCE: u32 = 1_000;
 
 /// A rejected row.
 #[derive(Debug)]
@@ -32,7 +36,8 @@ pub(crate) struct Reject {
 /// The reject file of one run.
 pub(crate) struct RejectFile {
     path: PathBuf,
-    writer: Option<(Writer<File>, Temporary)>,
+    /// Removed, if it comes to that, before its file is closed and the lock with it.
+    writer: Option<(Temporary, Writer<File>)>,
 }
 
 /// A hidden file, removed when it is dropped before it has its name.
@@ -59,17 +64,24 @@ impl Drop for Temporary {
 pub struct FinishedRejects {
     path: PathBuf,
     /// The file, locked still, so that nobody takes its hidden name; `None`: no row was rejected.
-    temporary: Option<(File, Temporary)>,
+    temporary: Option<(Temporary, File)>,
+    hash: Option<u128>,
 }
 
 impl FinishedRejects {
+    /// The xxh3-128 of its bytes; `None` if no row was rejected.
+    #[must_use]
+    pub fn hash(&self) -> Option<u128> {
+        self.hash
+    }
+
     /// Puts it where it belongs, or removes an old one if there is nothing to put.
     ///
     /// # Errors
     /// The system's.
     pub fn publish(self) -> Result<(), Error> {
         let path = self.path;
-        let Some((_locked, mut temporary)) = self.temporary else {
+        let Some((mut temporary, _locked)) = self.temporary else {
             return files::remove(&path)
                 .map_err(|source| Error::file("remove the old", &path, source));
         };
@@ -115,7 +127,7 @@ impl RejectFile {
         if self.writer.is_none() {
             self.writer = Some(self.create()?);
         }
-        let (writer, temporary) = self.writer.as_mut().expect("made just now");
+        let (temporary, writer) = self.writer.as_mut().expect("made just now");
         let file = file.to_string_lossy();
         for reject in rejects {
             let line = reject.line.to_string();
@@ -128,25 +140,26 @@ impl RejectFile {
         Ok(())
     }
 
-    fn create(&self) -> Result<(Writer<File>, Temporary), Error> {
+    fn create(&self) -> Result<(Temporary, Writer<File>), Error> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)
                 .map_err(|source| Error::file("create the folder", folder, source))?;
         }
-        let (out, temporary) = self
+        let (temporary, out) = self
             .temporary()
             .map_err(|source| Error::file("write a new file beside", &self.path, source))?;
-        let mut writer = WriterBuilder::new().from_writer(out);
+        let mut made = (temporary, WriterBuilder::new().from_writer(out));
+        let (temporary, writer) = &mut made;
         writer
             .write_record(HEADER.split(','))
             .map_err(|error| Error::file("write", temporary.path(), io_error(error)))?;
-        Ok((writer, temporary))
+        Ok(made)
     }
 
     /// A hidden file that nobody else writes to, in a place that a process which died has left or
     /// nobody ever had. Locked for as long as it is written, so that others can tell.
-    fn temporary(&self) -> std::io::Result<(File, Temporary)> {
-        for number in 1.. {
+    fn temporary(&self) -> std::io::Result<(Temporary, File)> {
+        for number in 1..=MOST_AT_ONCE {
             let path = files::hidden(&self.path, &format!(".{number}.tmp"));
             let out = File::options().create(true).append(true).open(&path)?;
             match out.try_lock() {
@@ -160,22 +173,23 @@ impl RejectFile {
                 continue;
             }
             out.set_len(0)?;
-            return Ok((out, Temporary(Some(path))));
+            return Ok((Temporary(Some(path)), out));
         }
-        unreachable!("there are more numbers than runs")
+        Err(std::io::Error::other(format!("{MOST_AT_ONCE} runs seem to write there at once")))
     }
 
     /// Makes the file whole.
     pub(crate) fn finish(mut self) -> Result<FinishedRejects, Error> {
         let path = std::mem::take(&mut self.path);
-        let Some((writer, temporary)) = self.writer.take() else {
-            return Ok(FinishedRejects { path, temporary: None });
+        let Some((temporary, writer)) = self.writer.take() else {
+            return Ok(FinishedRejects { path, temporary: None, hash: None });
         };
         let written = writer.into_inner().map_err(|error| error.into_error());
         let file = written
             .and_then(|file| file.sync_all().map(|()| file))
             .map_err(|source| Error::file("write", temporary.path(), source))?;
-        Ok(FinishedRejects { path, temporary: Some((file, temporary)) })
+        let hash = Some(source::hash(temporary.path())?);
+        Ok(FinishedRejects { path, temporary: Some((temporary, file)), hash })
     }
 }
 

@@ -91,9 +91,10 @@ async fn fill(
     let due: Vec<&Planned> = planned.iter().filter(|it| it.is_due).collect();
     output::line(format_args!("{} of {} scheduled times are to run", due.len(), planned.len()))?;
     let (mut made, mut failed) = (0, 0);
+    let all = due.len();
     for planned in due {
         if surroundings.shutdown.is_requested() {
-            return Err(Error::Stopped);
+            return Err(Error::BackfillStopped { made, due: all });
         }
         let occasion = Occasion {
             kind: RunKind::Backfill,
@@ -104,7 +105,9 @@ async fn fill(
         let ended = execution::execute(surroundings, options, &command.job, &occasion).await?;
         let at = planned.scheduled_for.with_timezone(&command.times.tz);
         match (&ended.error, ended.state) {
-            (_, RunState::Interrupted) => return Err(Error::Stopped),
+            (_, RunState::Interrupted) => {
+                return Err(Error::BackfillStopped { made, due: all });
+            }
             (Some(error), state) => output::line(format_args!("{at}  {state}: {error}"))?,
             (None, state) => output::line(format_args!("{at}  {state}"))?,
         }

@@ -30,7 +30,7 @@ pub(super) struct Attempt {
     /// Whether it has begun to load: then its end must be waited for.
     loads: Arc<AtomicBool>,
     /// Asked before the load: whether the lock is held still.
-    asks: mpsc::Receiver<oneshot::Sender<bool>>,
+    asks: mpsc::Receiver<oneshot::Sender<Result<bool, Error>>>,
 }
 
 impl Attempt {
@@ -43,7 +43,10 @@ impl Attempt {
     ) -> Result<Self, Error> {
         let stop = Shutdown::new();
         options.stop = stop.clone();
-        options.mark = format!("{}/{}/{} by {}", run.job, run.run_id, run.attempt, run.process);
+        // In containers all processes may be number 1 of a host of the same name.
+        let began = run.started.format("%Y%m%dT%H%M%S%.3fZ");
+        options.mark =
+            format!("{}/{}/{} by {} at {began}", run.job, run.run_id, run.attempt, run.process);
         let (events, received) = mpsc::channel(EVENTS);
         let (tell, result) = oneshot::channel();
         let loads = Arc::new(AtomicBool::new(false));
@@ -55,17 +58,21 @@ impl Attempt {
         };
         let recorder = tokio::spawn(recorder.record(received));
         let (clock, load_began) = (Arc::clone(&surroundings.clock), Arc::clone(&loads));
-        let (ask, asks) = mpsc::channel::<oneshot::Sender<bool>>(1);
+        let (ask, asks) = mpsc::channel::<oneshot::Sender<Result<bool, Error>>>(1);
         let job = run.job.clone();
         let work = move || {
             let mut on_step = |event| {
                 if event == (StepEvent::Started { name: "load" }) {
                     load_began.store(true, Ordering::SeqCst);
                     let (reply, answer) = oneshot::channel();
-                    // Nobody answers when the attempt was given up.
-                    let asked = ask.blocking_send(reply);
-                    if asked.is_err() || answer.blocking_recv() != Ok(true) {
-                        return Err(Error::LockLost { job: job.clone() });
+                    // Where nobody listens, the question is dropped, and with it the answer.
+                    let _ = ask.blocking_send(reply);
+                    match answer.blocking_recv() {
+                        Ok(Ok(true)) => {}
+                        Ok(Ok(false)) => return Err(Error::LockLost { job: job.clone() }),
+                        Ok(Err(error)) => return Err(error),
+                        // Nobody answers when the attempt was given up, or is to stop.
+                        Err(_) => return Err(Error::Stopped),
                     }
                 }
                 // Nobody listens any more when the attempt was given up.
@@ -128,14 +135,15 @@ impl Attempt {
 type Answer = Result<Result<RunOutcome, Error>, oneshot::error::RecvError>;
 
 impl Attempt {
-    /// The work's result. Answers what is asked on the way; may be called again after it was dropped.
+    /// The work's result. Answers what is asked on the way. May be called again after it was dropped, when the
+    /// attempt is to stop: a question that was not answered then is answered by that.
     async fn result(&mut self, session: &mut Session) -> Answer {
         loop {
             tokio::select! {
                 result = &mut self.result => return result,
                 Some(reply) = self.asks.recv() => {
                     // The thread may have been left alone.
-                    let _ = reply.send(session.is_held().await);
+                    let _ = reply.send(session.is_held_again().await);
                 }
             }
         }

@@ -7,19 +7,19 @@ use std::time::SystemTime;
 
 use crate::history::RunKind;
 
-/// Removes all but the newest `keep` log files of runs from the folder; says how many went. Files
-/// that are not named as those of runs are, are not ours to remove.
-pub(super) fn keep_newest(folder: &Path, keep: usize) -> io::Result<usize> {
+/// Removes all but the newest `keep` log files of runs from the folder, of which `own` is one; says how many
+/// went. Files that are not named as those of runs are, are not ours to remove.
+pub(super) fn keep_newest(folder: &Path, keep: usize, own: &Path) -> io::Result<usize> {
     let mut logs: Vec<(SystemTime, PathBuf)> = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if is_log_of_a_run(&entry.file_name().to_string_lossy()) {
+        if is_log_of_a_run(&entry.file_name().to_string_lossy()) && entry.path() != own {
             logs.push((entry.metadata()?.modified()?, entry.path()));
         }
     }
     // By name, where two are as new.
     logs.sort_unstable();
-    let old = &logs[..logs.len().saturating_sub(keep)];
+    let old = &logs[..logs.len().saturating_sub(keep.saturating_sub(1))];
     for (_, log) in old {
         match fs::remove_file(log) {
             // Another run was quicker.
@@ -69,8 +69,10 @@ mod tests {
             let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 - age as u64);
             file.set_modified(modified).unwrap();
         }
-        assert_eq!(keep_newest(folder.path(), 4).unwrap(), 0);
-        assert_eq!(keep_newest(folder.path(), 2).unwrap(), 2);
+        let keep = |keep, own: &str| keep_newest(folder.path(), keep, &folder.path().join(own));
+        // The run's own is not there if it cannot be written, and stays if others' are newer.
+        assert_eq!(keep(5, "manual-20261126T190000.000Z.log").unwrap(), 0);
+        assert_eq!(keep(2, "scheduled-20261124T190000Z.log").unwrap(), 2);
         for (name, stays) in files {
             assert_eq!(folder.path().join(name).exists(), stays, "{name}");
         }

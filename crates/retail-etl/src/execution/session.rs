@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arus_schedule::RunState;
-use arus_store::{Store, StoreLock};
+use arus_store::{Condition, Store, StoreLock};
 use chrono::{DateTime, Utc};
 
 use super::args::JobArgs;
@@ -16,6 +16,10 @@ use crate::load::LoadOptions;
 /// How often somebody else's lock is asked for.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often a lock that was lost is asked for: for a minute, after which the server has given up a session
+/// that is no more.
+const LOOKS_FOR_LOST_LOCK: u32 = 120;
+
 /// The steps of the attempt at work.
 pub(super) type Steps = Arc<Mutex<Vec<StepRecord>>>;
 
@@ -24,7 +28,8 @@ pub(super) struct Session {
     pub(super) history: History,
     store: Store,
     lock_name: String,
-    lock: StoreLock,
+    /// `None` while it is being taken again.
+    lock: Option<StoreLock>,
     pub(super) run_id: String,
     /// Attempts of earlier processes at the same run.
     pub(super) attempts_before: u32,
@@ -64,7 +69,7 @@ impl Session {
             history,
             store,
             lock_name,
-            lock,
+            lock: Some(lock),
             run_id: base_id.to_owned(),
             attempts_before: 0,
             run: None,
@@ -92,20 +97,53 @@ impl Session {
         Ok(Opening::Ready(Box::new(session)))
     }
 
-    /// Whether the lock is ours still, or again: where the database let go of it (its session ended) and
-    /// nobody took it meanwhile, it is taken anew.
+    /// Whether the lock is still ours.
     pub(super) async fn is_held(&mut self) -> bool {
-        if self.lock.is_held().await {
-            return true;
+        match &mut self.lock {
+            Some(lock) => lock.is_held().await,
+            None => false,
         }
-        match self.store.try_lock(&self.lock_name).await {
-            Ok(Some(lock)) => {
-                tracing::warn!("the lock was lost with the database's session, and is taken again");
-                self.lock = lock;
-                true
+    }
+
+    /// The same before a load, for which it is taken again if it was lost: the database ended its session.
+    /// That counts only if nobody else had it meanwhile, which would have told of this run that its process
+    /// died.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub(super) async fn is_held_again(&mut self) -> Result<bool, Error> {
+        if self.is_held().await {
+            return Ok(true);
+        }
+        // Its session may live, and hold it, without being heard.
+        self.lock = None;
+        for _ in 0..LOOKS_FOR_LOST_LOCK {
+            let lock = self.store.try_lock(&self.lock_name).await?;
+            if !self.is_still_ours().await? {
+                return Ok(false);
             }
-            _ => false,
+            if let Some(lock) = lock {
+                tracing::warn!("the lock was lost with the database's session, and is taken again");
+                self.lock = Some(lock);
+                return Ok(true);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
         }
+        Ok(false)
+    }
+
+    /// Whether the history has the run as this process wrote it.
+    ///
+    /// # Errors
+    /// Trouble with the database.
+    pub(super) async fn is_still_ours(&self) -> Result<bool, Error> {
+        let Some(run) = &self.run else { return Ok(true) };
+        let named = Condition::OneOf { column: "run_id", texts: vec![&run.run_id] };
+        let found = self.history.runs(vec![named], Some(1)).await?.pop();
+        let same = |found: RunRecord| {
+            found.state.is_open() && found.attempt == run.attempt && found.process == run.process
+        };
+        Ok(found.is_some_and(same))
     }
 
     /// The list of steps, emptied for a new attempt.
@@ -128,7 +166,9 @@ impl Session {
 
     /// Lets go of the lock and the database.
     pub(super) async fn close(self) {
-        self.lock.release().await;
+        if let Some(lock) = self.lock {
+            lock.release().await;
+        }
         self.history.close().await;
     }
 }

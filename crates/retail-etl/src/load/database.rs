@@ -32,12 +32,12 @@ pub(super) fn write(
         }
         let rows = tables.all();
         let mark = marks_row(mark);
-        let writes: Vec<TableWrite<'_>> = specs
-            .iter()
-            .zip(&rows)
-            .map(|(table, (_, rows))| TableWrite::Load { table, rows })
-            .chain([TableWrite::Upsert { table: &marks, rows: &mark }])
-            .collect();
+        // First the mark: whoever has its row has the tables. Two loads at once, of two jobs, would else
+        // each leave what it did not see of the other's.
+        let tables = specs.iter().zip(&rows);
+        let tables = tables.map(|(table, (_, rows))| TableWrite::Load { table, rows });
+        let mark = TableWrite::Upsert { table: &marks, rows: &mark };
+        let writes: Vec<TableWrite<'_>> = std::iter::once(mark).chain(tables).collect();
         store.write_telling(&writes, &commits).await?;
         let name = store.describe();
         store.close().await;

@@ -101,6 +101,26 @@ fn what_was_taken_away_is_made_again() {
     assert!(sentence.contains("--max-rejects 0"), "{sentence}");
 }
 
+/// The reject file of a run that failed is not one of the results that are there.
+#[test]
+fn the_rejects_of_a_run_that_failed_go_with_the_next() {
+    let place = Place::new();
+    let bad = place.path().join("bad.csv");
+    let mut text = std::fs::read(sample()).unwrap();
+    text.extend_from_slice(b"536365,71053,LANTERN,six,12/1/2010 8:26,3.39,17850,United Kingdom\n");
+    std::fs::write(&bad, text).unwrap();
+    let rejects = place.output().join("rejects.csv");
+    for sinks in ["database", "csv", "database,csv,parquet,report"] {
+        let flags = ["--sink", sinks];
+        place.run(&sample(), &flags);
+        place.refusal(&bad, &["--sink", sinks, "--max-rejects", "0"]);
+        assert!(rejects.exists(), "{sinks}: it tells why");
+        assert!(!place.run(&sample(), &flags).contains(NOTHING_TO_DO), "{sinks}");
+        assert!(!rejects.exists(), "{sinks}");
+        assert!(place.run(&sample(), &flags).contains(NOTHING_TO_DO), "{sinks}");
+    }
+}
+
 #[test]
 fn jobs_that_write_to_the_same_tables_notice_each_other() {
     let place = Place::new();
@@ -138,4 +158,53 @@ fn two_at_once_do_not_mix_their_files() {
         };
         assert!(expected.iter().any(is), "round {round}: files of both");
     }
+}
+
+/// Two jobs that have nothing in common but the tables: these are those of one of them, and that one knows.
+fn two_jobs_at_once(place: &Place) {
+    // Other months, so that each has rows that the other does not touch.
+    let text = std::fs::read_to_string(sample()).unwrap();
+    let (header, lines) = text.split_once('\n').unwrap();
+    let of_year = |year: &str, name: &str| {
+        let lines = lines.lines().filter(|line| line.contains(&format!("/{year} ")));
+        let path = place.path().join(name);
+        let lines: Vec<&str> = std::iter::once(header).chain(lines).collect();
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        path
+    };
+    let inputs = [of_year("2010", "early.csv"), of_year("2011", "late.csv")];
+    let expected = inputs.each_ref().map(|input| Judge::read(input).tables(20));
+    let flags = |job: usize| ["--sink", "database", "--job", ["early", "late"][job]];
+    for round in 0..10 {
+        let children = [0, 1].map(|job| {
+            let mut command = place.job(&inputs[job], &flags(job));
+            let command = command.arg("--force").stdout(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        });
+        for child in children {
+            let ended = child.wait_with_output().unwrap();
+            let told = String::from_utf8_lossy(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(0), "round {round}: {told}");
+        }
+        let stored = place.database();
+        let is = |job: usize| {
+            let mut tables = SHAPES.iter().zip(&stored);
+            tables.all(|(shape, rows)| rows.as_ref() == Some(&expected[job][shape.name]))
+        };
+        let last = (0..2).find(|job| is(*job));
+        let last = last.unwrap_or_else(|| panic!("round {round}: tables of both"));
+        let skipped = place.run(&inputs[last], &flags(last)).contains(NOTHING_TO_DO);
+        assert!(skipped, "round {round}: they are those of the last");
+    }
+}
+
+#[test]
+fn two_jobs_at_once_on_sqlite() {
+    two_jobs_at_once(&Place::new());
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
+fn two_jobs_at_once_on_postgres() {
+    two_jobs_at_once(&Place::on_postgres("two_jobs"));
 }

@@ -104,7 +104,7 @@ async fn several_jobs_move_together_or_not_at_all(url: &str) {
     let table = table_for("together", &rows(1, 0), &["id"]);
     let store = open_with(url, &[&table]).await;
     let (one, two) = ("together/1", "together/2");
-    store.reset_jobs(&[one, two], &[&table]).await.unwrap();
+    store.reset_jobs(&[one, two], &[&table], &[]).await.unwrap();
     store.ensure_table(&table).await.unwrap();
     let step = |job, previous, epoch| EpochStep { job, previous, epoch, writer: "" };
     let batches = [rows(2, 1), rows(2, 2)];
@@ -125,7 +125,7 @@ async fn several_jobs_move_together_or_not_at_all(url: &str) {
     store.commit_epochs(&right, &write(1)).await.unwrap();
     assert_eq!(store.last_epoch(two).await.unwrap(), Some(8));
     assert_eq!(store.read_table(&table).await.unwrap(), batches[1]);
-    store.reset_jobs(&[one, two], &[]).await.unwrap();
+    store.reset_jobs(&[one, two], &[], &[]).await.unwrap();
     assert_eq!(store.last_epoch(one).await.unwrap(), None);
     assert_eq!(store.last_epoch(two).await.unwrap(), None);
     store.close().await;

@@ -118,8 +118,9 @@ impl OutputTables {
                     }
                 }
             }
-            // Of a shared job first its states, last the rows that name its partitions: whatever cuts a
-            // reset off, the next one finds all that is left, and no state is taken for one's own.
+            // Of a shared job first its states, then in one transaction its epochs and the rows that name its
+            // partitions: whatever cuts a reset off, the next one finds all that is left, and neither a
+            // state nor a row is taken for one's own.
             let records = Records::new(self.owner());
             let rows = self.shared_rows(&records).await?;
             let shards: Vec<String> = rows.iter().map(|row| records.shard(row.partition)).collect();
@@ -134,12 +135,10 @@ impl OutputTables {
             let epochs: Vec<&str> =
                 shards.iter().map(String::as_str).chain([self.owner()]).collect();
             let tables: Vec<&TableSpec> = self.specs().collect();
-            store.reset_jobs(&epochs, &tables).await?;
-            if !rows.is_empty() {
-                let (table, keys) = (&records.partitions, records.partition_keys(&shards));
-                store.write(&[TableWrite::Delete { table, keys: &keys }]).await?;
-            }
-            Ok::<_, arus_store::Error>(())
+            let keys = records.partition_keys(&shards);
+            let named = [TableWrite::Delete { table: &records.partitions, keys: &keys }];
+            let named = if rows.is_empty() { &[][..] } else { &named };
+            store.reset_jobs(&epochs, &tables, named).await
         })?)
     }
 

@@ -1,5 +1,6 @@
 //! One run at a time, whatever happens to it.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::{Running, feed, states, text};
@@ -63,36 +64,74 @@ fn killed(place: &Place) {
     assert_eq!(done["steps"][0]["rows_rejected"], done["rows_rejected"]);
 }
 
-/// The server ends the session that holds the lock; another run takes it, and is at work when the first
-/// one would load.
-#[test]
-#[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
-fn a_run_whose_lock_was_lost_loads_nothing_while_another_is_at_work() {
-    let place = Place::on_postgres("lock_lost");
-    let [early, late] = ["early.csv", "late.csv"].map(|name| place.pipe(name));
-    let name = format!("lock_lost_{}", std::process::id());
-    let mut job = place.job(&early, &[]);
+/// A run that reads a pipe, and whose lock goes with its session: the server has ended that.
+fn run_without_its_lock(place: &Place, pipe: &Path) -> Running {
+    let name = format!("{}_{}", place.prefix, std::process::id());
+    let mut job = place.job(pipe, &[]);
     job.env("PGAPPNAME", &name);
-    let first = Running::start(job);
-    let run = place.until(|run| run["state"] == "running");
+    let run = Running::start(job);
+    place.until(|run| run["state"] == "running");
     let lose = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_locks JOIN pg_stat_activity USING (pid) \
          WHERE locktype = 'advisory' AND application_name = '{name}'"
     );
     let psql = Command::new("psql").args(["-AtqXc", &lose, &place.database]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&psql.stdout).trim(), "1", "{psql:?}");
-    let mut second = Running::start(place.job(&late, &["--wait-for-lock"]));
-    place.until(|other| other["state"] == "running" && other["run_id"] != run["run_id"]);
-    feed(&early);
-    let (code, said) = first.end();
+    run
+}
+
+#[track_caller]
+fn assert_loads_nothing(run: Running, pipe: &Path) {
+    feed(pipe);
+    let (code, said) = run.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the lock of job retail-etl was lost"), "{said}");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
+fn a_run_whose_lock_was_lost_takes_it_again() {
+    let place = Place::on_postgres("lock_taken_again");
+    let pipe = place.pipe("pipe.csv");
+    let run = run_without_its_lock(&place, &pipe);
+    feed(&pipe);
+    let (code, said) = run.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(place.database().iter().all(Option::is_some));
+    assert_eq!(states(&place.history()), ["success"]);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
+fn a_run_whose_lock_was_lost_loads_nothing_while_another_is_at_work() {
+    let place = Place::on_postgres("lock_lost");
+    let [early, late] = ["early.csv", "late.csv"].map(|name| place.pipe(name));
+    let first = run_without_its_lock(&place, &early);
+    let process = first.process();
+    let mut second = Running::start(place.job(&late, &["--wait-for-lock"]));
+    place.until(|run| {
+        run["state"] == "running" && !text(run, "process").starts_with(process.trim())
+    });
+    assert_loads_nothing(first, &early);
     assert!(place.database().iter().all(Option::is_none), "nothing was loaded");
     assert!(second.child.try_wait().unwrap().is_none(), "it waits for its input");
     feed(&late);
     let (code, said) = second.end();
     assert_eq!(code, Some(0), "{said}");
     assert!(place.database().iter().all(Option::is_some));
+    assert_eq!(states(&place.history()), ["interrupted", "success"]);
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: set ARUS_TEST_POSTGRES_URL"]
+fn a_run_whose_lock_was_lost_does_not_undo_a_later_one() {
+    let place = Place::on_postgres("lock_lost_before");
+    let pipe = place.pipe("pipe.csv");
+    let first = run_without_its_lock(&place, &pipe);
+    place.run(&sample(), &["--top", "3"]);
+    let later = place.database();
+    assert_loads_nothing(first, &pipe);
+    assert_eq!(place.database(), later);
     assert_eq!(states(&place.history()), ["interrupted", "success"]);
 }
 
