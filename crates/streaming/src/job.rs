@@ -115,8 +115,9 @@ pub struct Job<O: Operator> {
     pub shutdown: Shutdown,
 }
 
-/// How long a stop waits for a broker that is away to take rows …
-const STOP_PATIENCE_MS: i64 = 5_000;
+/// How long a stop waits for a broker that is away to take rows: longer than the watch takes to look at a
+/// partition that has no leader …
+const STOP_PATIENCE_MS: i64 = 8_000;
 /// … and one that drains, which takes longer in any case.
 const DRAIN_PATIENCE_MS: i64 = 30_000;
 
@@ -278,8 +279,6 @@ impl<O: Operator> Job<O> {
             }
             let (log, watch, shared) = (Arc::clone(&self.log), run.watch(), run.shared());
             let (watch_stop, watch_bell) = (&stop, bell.clone());
-            let (shutdown, brokers) = (self.shutdown.clone(), self.brokers.clone());
-            let patience_ms = if self.options.drain { DRAIN_PATIENCE_MS } else { STOP_PATIENCE_MS };
             // A group deals new partitions out by itself.
             let grows = !run.is_shared();
             scope.spawn(move || {
@@ -287,20 +286,30 @@ impl<O: Operator> Job<O> {
                     watch.look(&*log, partitions, || shared.monotonic_ms());
                     // At once: what is in a new partition grows late while nobody reads it.
                     if grows {
-                        watch.look_for_growth(&*log, partitions);
-                    }
-                    if shutdown.is_requested()
-                        && watch.stop_hangs(shared.monotonic_ms(), patience_ms)
-                        && log.partitions().is_err()
-                    {
-                        give_up(&format!(
-                            "no Kafka broker answers at {brokers}, and rows wait for it: stopped \
-                             without them; the next start writes them"
-                        ));
+                        watch.look_for_growth(&*log, partitions, || shared.monotonic_ms());
                     }
                     watch_bell.sleep(Duration::from_secs(1), watch_stop);
                 }
             });
+            if self.sinks.iter().any(|sink| sink.waits_for_broker()) {
+                let patience_ms =
+                    if self.options.drain { DRAIN_PATIENCE_MS } else { STOP_PATIENCE_MS };
+                let (shutdown, brokers) = (self.shutdown.clone(), self.brokers.clone());
+                let (watch, shared, stop, bell) = (run.watch(), run.shared(), &stop, bell.clone());
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Acquire) {
+                        if shutdown.is_requested()
+                            && watch.stop_hangs(shared.monotonic_ms(), patience_ms)
+                        {
+                            give_up(&format!(
+                                "no Kafka broker answers at {brokers}, and rows wait for it: stopped \
+                                 without them; the next start writes them"
+                            ));
+                        }
+                        bell.sleep(Duration::from_millis(100), stop);
+                    }
+                });
+            }
             let outcome = {
                 let _end = StopAtEnd { stop: &stop, bell: &bell };
                 self.cut_epochs(run, &bell)

@@ -116,10 +116,17 @@ impl Watch {
     }
 
     /// Asks whether the log has partitions that the job does not read.
-    pub(crate) fn look_for_growth(&self, log: &dyn Log, partitions: &[i32]) {
+    pub(crate) fn look_for_growth(
+        &self,
+        log: &dyn Log,
+        partitions: &[i32],
+        now_ms: impl Fn() -> i64,
+    ) {
         if let Ok(now) = log.partitions() {
-            let grew = now.iter().any(|partition| !partitions.contains(partition));
-            self.known.lock().unwrap().grew = grew;
+            let mut known = self.known.lock().unwrap();
+            known.grew = now.iter().any(|partition| !partitions.contains(partition));
+            // Though the partitions' leaders may be away, the broker is not.
+            known.answered_ms = Some(now_ms());
         }
     }
 
