@@ -49,6 +49,17 @@ impl Place {
         self.folder.path()
     }
 
+    /// The sample with one line more, which cannot be read.
+    fn with_a_bad_line(&self) -> PathBuf {
+        let path = self.path().join("bad.csv");
+        let mut text = std::fs::read(sample()).unwrap();
+        text.extend_from_slice(
+            b"536365,71053,LANTERN,six,12/1/2010 8:26,3.39,17850,United Kingdom\n",
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     fn output(&self) -> PathBuf {
         self.path().join("out")
     }

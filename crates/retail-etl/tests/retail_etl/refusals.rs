@@ -39,19 +39,10 @@ fn place() -> (Place, Left) {
     (place, left)
 }
 
-/// The sample with one line that cannot be read.
-fn with_a_bad_line(place: &Place) -> PathBuf {
-    let path = place.path().join("bad.csv");
-    let mut text = std::fs::read(sample()).unwrap();
-    text.extend_from_slice(b"536365,71053,LANTERN,six,12/1/2010 8:26,3.39,17850,United Kingdom\n");
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
 #[test]
 fn too_many_rejects() {
     let (place, before) = place();
-    let input = with_a_bad_line(&place);
+    let input = place.with_a_bad_line();
     let sentence = place.refusal(&input, &["--max-rejects", "0"]);
     assert!(sentence.contains("--max-rejects") && sentence.contains("rejects.csv"), "{sentence}");
     let rejects = place.output().join("rejects.csv");
@@ -66,7 +57,7 @@ fn too_many_rejects() {
 #[test]
 fn a_run_that_fails_leaves_the_old_reject_file() {
     let place = Place::new();
-    place.run(&with_a_bad_line(&place), &[]);
+    place.run(&place.with_a_bad_line(), &[]);
     let before = left(&place);
     assert!(before.files.keys().any(|path| path.ends_with("rejects.csv")));
     make_foreign_table(&place, "other_monthly_sales");

@@ -79,10 +79,7 @@ fn after_a_kill_the_results_are_those_of_the_run_that_came_last() {
 #[test]
 fn what_was_taken_away_is_made_again() {
     let place = Place::new();
-    let bad = place.path().join("bad.csv");
-    let mut text = std::fs::read(sample()).unwrap();
-    text.extend_from_slice(b"536365,71053,LANTERN,six,12/1/2010 8:26,3.39,17850,United Kingdom\n");
-    std::fs::write(&bad, text).unwrap();
+    let bad = place.with_a_bad_line();
     let again = |why: &str, flags: &[&str]| {
         assert!(!place.run(&bad, flags).contains(NOTHING_TO_DO), "{why}");
         assert!(place.run(&bad, flags).contains(NOTHING_TO_DO), "{why}, twice");
@@ -105,10 +102,7 @@ fn what_was_taken_away_is_made_again() {
 #[test]
 fn the_rejects_of_a_run_that_failed_go_with_the_next() {
     let place = Place::new();
-    let bad = place.path().join("bad.csv");
-    let mut text = std::fs::read(sample()).unwrap();
-    text.extend_from_slice(b"536365,71053,LANTERN,six,12/1/2010 8:26,3.39,17850,United Kingdom\n");
-    std::fs::write(&bad, text).unwrap();
+    let bad = place.with_a_bad_line();
     let rejects = place.output().join("rejects.csv");
     for sinks in ["database", "csv", "database,csv,parquet,report"] {
         let flags = ["--sink", sinks];

@@ -129,11 +129,11 @@ impl<O: Operator> Run<O> {
                 self.watch.saw(partition, bounds.high, self.shared.monotonic_ms());
                 Ok(())
             }
-            Err(error) if error.may_pass() => {
+            // A broker that lacks the leader may also say that it does not know the partition.
+            Err(_) => {
                 let waited_s = ((now_ms - seen_ms) / 1000) as u64;
                 Err(Error::NoLeader { partition: Some(partition), waited_s })
             }
-            Err(error) => Err(error),
         }
     }
 }
