@@ -93,6 +93,18 @@ impl World {
         visible: Vec<usize>,
         aside: Arc<dyn Aside>,
     ) -> Result<Progress, Error> {
+        self.start_with(plan, turn, visible, aside, false)
+    }
+
+    /// The same; forgets all before, if it is to `reset`.
+    fn start_with(
+        &self,
+        plan: &Plan,
+        turn: &Turn,
+        visible: Vec<usize>,
+        aside: Arc<dyn Aside>,
+        reset: bool,
+    ) -> Result<Progress, Error> {
         let count = plan.counts.len();
         let held = (0..count as i32).filter(|at| turn.held & (1 << at) != 0).collect();
         let log = MemoryLog {
@@ -105,6 +117,7 @@ impl World {
         };
         let mut options = options(self.folder());
         options.drain = turn.tenths == 10;
+        options.reset = reset;
         let clock = SteppingClock::new(turn.step_ms);
         let (table, nowhere) = (Arc::<Mutex<MemoryTable>>::default(), Arc::default());
         let query = Arc::clone(&self.query);
@@ -278,5 +291,30 @@ fn a_process_that_was_overtaken_writes_nothing() {
     });
     let last = Turn { tenths: 10, ..turn };
     world.start(&plan, &last, whole, Arc::new(MemoryAside::default())).unwrap();
+    assert_eq!(world.rows(), run(&plan, &[]).rows);
+}
+
+/// A --reset takes the states away first: killed then, it leaves epochs without any.
+#[test]
+fn a_reset_that_was_cut_off_is_told_and_can_be_given_again() {
+    let window = Window::Tumbling { size_ms: 10_000 };
+    let plan = Plan { counts: vec![300, 300], seed: 3, window, ..simple_plan() };
+    let world = World::new(window);
+    let start = |tenths: usize, reset: bool| {
+        let turn = Turn { held: 255, tenths, chunk: 100, step_ms: 0, dies: None, unanswered: 0 };
+        let aside = Arc::new(MemoryAside::default());
+        world.start_with(&plan, &turn, vec![300, 300], aside, reset)
+    };
+    start(9, false).unwrap();
+    assert!(!world.rows().is_empty());
+    // Only its name matters: the table is dropped.
+    let OutputTable { schema, key, .. } = world.table();
+    let states = TableSpec { name: "arus_states".into(), schema, key };
+    world.runtime.block_on(world.store().reset_job("another", &[&states])).unwrap();
+    for _ in 0..2 {
+        let error = start(9, false).unwrap_err().to_string();
+        assert!(error.contains("was cut off: start once more with --reset"), "{error}");
+    }
+    start(10, true).unwrap();
     assert_eq!(world.rows(), run(&plan, &[]).rows);
 }
