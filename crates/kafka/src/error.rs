@@ -200,13 +200,20 @@ fn passes(code: RDKafkaErrorCode) -> bool {
             | Code::BrokerTransportFailure
             | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable
+            | Code::FencedLeaderEpoch
+            | Code::KafkaStorageError
             | Code::LeaderNotAvailable
             | Code::NetworkException
             | Code::NotCoordinator
             | Code::NotLeaderForPartition
+            | Code::OffsetNotAvailable
             | Code::OperationTimedOut
+            | Code::ReplicaNotAvailable
             | Code::RequestTimedOut
             | Code::Resolve
+            | Code::TimedOutQueue
+            | Code::UnknownLeaderEpoch
+            | Code::UnstableOffsetCommit
             | Code::WaitingForCoordinator
     )
 }
@@ -215,5 +222,32 @@ fn passes(code: RDKafkaErrorCode) -> bool {
 impl fmt::Debug for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Error({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waiting_may_heal() {
+        use RDKafkaErrorCode as Code;
+        let cases = [
+            (Code::OperationTimedOut, true),
+            // What a request is told that had not even been sent: this process stood still.
+            (Code::TimedOutQueue, true),
+            (Code::BrokerTransportFailure, true),
+            (Code::NotLeaderForPartition, true),
+            (Code::OffsetNotAvailable, true),
+            (Code::UnknownTopicOrPartition, false),
+            (Code::TopicAuthorizationFailed, false),
+            (Code::OffsetOutOfRange, false),
+            (Code::Authentication, false),
+        ];
+        for (code, may_pass) in cases {
+            let source = KafkaError::MetadataFetch(code);
+            let error = Error::Client { action: "read from", topic: "purchases".into(), source };
+            assert_eq!(error.may_pass(), may_pass, "{code:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What cannot work is refused: one sentence that says what, where, and what to do.
 
 use std::fs;
+use std::path::Path;
 
 use arus_kafka::admin::delete_topic;
 use arus_runtime::clock::{Clock, SystemClock};
@@ -158,19 +159,42 @@ fn a_topic_that_was_made_anew_is_not_read_from_the_middle() {
 }
 
 /// Runs a job that meets a full disk at work, then one that does not; gives what the first said.
+///
+/// Records come in portions, each when the job has made an epoch of the one before: so its epochs, and
+/// with them its checkpoints, are small however slow the machine is.
 fn meet_a_full_disk(world: &World, job: impl Fn(Program) -> Program, kib: u32) -> String {
-    // The job is there first: its epochs, and so its checkpoints, are small.
+    const PORTION: usize = 500;
     world.make_topic(4);
     // No log, which is a file too.
     let job = |program: Program| job(program).with("--log", "error");
-    let full = job(world.streaming().with("--trigger", "50ms")).with_largest_file(kib).start();
-    let lock = world.path("checkpoint").join("lock");
-    wait_until("the job at work", LIMIT, || lock.exists().then_some(()));
-    let producer = world.producer().with("--rate", 5_000).with("--out-of-order", "0s").start();
+    let mut full = job(world.streaming().with("--trigger", "50ms")).with_largest_file(kib).start();
+    let producer = world.producer().with("--rate", 0).with("--out-of-order", "0s");
+    for portion in 0..40 {
+        let epoch = epochs_in(&world.path("checkpoint"));
+        // A record each ms.
+        let (second, ms) = (portion * PORTION / 1000, portion * PORTION % 1000);
+        let start = format!("2024-01-01T00:00:{second:02}.{ms:03}Z");
+        let _ = producer.clone().with("--count", PORTION).with("--start-time", start).run().well();
+        let went_on = wait_until("an epoch or the end", LIMIT, || match full.is_running() {
+            true => (epochs_in(&world.path("checkpoint")) > epoch).then_some(true),
+            false => Some(false),
+        });
+        if !went_on {
+            break;
+        }
+    }
     let sentence = full.finished(LIMIT).sentence();
-    let _ = producer.finished(LIMIT).well();
     let _ = job(world.draining()).run().well();
     sentence
+}
+
+/// The last epoch that there is a checkpoint of; 0 for none.
+fn epochs_in(checkpoint: &Path) -> u64 {
+    let files = fs::read_dir(checkpoint).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| file.file_name().into_string().ok());
+    let numbers = names
+        .filter_map(|name| name.strip_prefix("epoch-")?.strip_suffix(".checkpoint")?.parse().ok());
+    numbers.max().unwrap_or(0)
 }
 
 #[test]
