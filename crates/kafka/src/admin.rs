@@ -93,7 +93,7 @@ pub fn ensure_topic(args: &KafkaArgs, spec: &TopicSpec) -> Result<TopicState, Er
         Look::Ready(partitions) => Ok(Some(partitions)),
         Look::Absent | Look::Leaderless => Ok(None),
     };
-    if look(&client, &spec.name)? != Look::Absent {
+    if answered(args, || look(&client, &spec.name))? != Look::Absent {
         let partitions = settle(&spec.name, "ready", SETTLE_TIMEOUT, ready)?;
         return Ok(TopicState { created: false, partitions });
     }
@@ -101,11 +101,11 @@ pub fn ensure_topic(args: &KafkaArgs, spec: &TopicSpec) -> Result<TopicState, Er
     for (key, value) in &spec.configs {
         topic = topic.set(key, value);
     }
-    let mut answer = create(args, &topic)?;
+    let mut answer = answered(args, || create(args, &topic))?;
     if answer == Some(RDKafkaErrorCode::InvalidReplicationFactor) {
         // Brokers before 2.4 have no default of their own.
         topic.replication = TopicReplication::Fixed(1);
-        answer = create(args, &topic)?;
+        answer = answered(args, || create(args, &topic))?;
     }
     let created = match answer {
         None => true,
@@ -133,9 +133,10 @@ pub fn topic_setting(args: &KafkaArgs, topic: &str, name: &str) -> Result<Option
     let _ = answering(args)?;
     let asked = [ResourceSpecifier::Topic(topic)];
     let action = "ask for the settings of";
-    let answer = block_on(admin(args)?.describe_configs(&asked, &request_options()));
-    let answer =
-        answer.map_err(|source| Error::Client { action, topic: topic.to_owned(), source })?;
+    let answer = answered(args, || {
+        let answer = block_on(admin(args)?.describe_configs(&asked, &request_options()));
+        answer.map_err(|source| Error::Client { action, topic: topic.to_owned(), source })
+    })?;
     let refused = |code: RDKafkaErrorCode| Error::Topic {
         action,
         topic: topic.to_owned(),
@@ -154,12 +155,15 @@ pub fn topic_setting(args: &KafkaArgs, topic: &str, name: &str) -> Result<Option
 /// when it stays.
 pub fn delete_topic(args: &KafkaArgs, topic: &str) -> Result<bool, Error> {
     let client = answering(args)?;
-    if look(&client, topic)? == Look::Absent {
+    if answered(args, || look(&client, topic))? == Look::Absent {
         return Ok(false);
     }
     let admin = admin(args)?;
-    let result = block_on(admin.delete_topics(&[topic], &request_options()));
-    match refusal(result, "delete", topic)? {
+    let answer = answered(args, || {
+        let result = block_on(admin.delete_topics(&[topic], &request_options()));
+        refusal(result, "delete", topic)
+    })?;
+    match answer {
         None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
         Some(code) => {
             return Err(Error::Topic {
@@ -272,17 +276,35 @@ fn settle<T>(
     patience: Duration,
     mut look: impl FnMut() -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
+    let unsettled = || Error::TopicUnsettled { topic: topic.to_owned(), state, waited: patience };
+    until(patience, || look()?.ok_or_else(unsettled))
+}
+
+/// Asks once more whenever the broker, which answered before, is away for the moment, for as long as
+/// [`wait_for_broker`] does.
+///
+/// # Errors
+/// What `ask` last said.
+pub fn answered<T>(args: &KafkaArgs, ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    until(args.retry_for, ask)
+}
+
+/// Tries until what waiting may heal is over, or `patience` is.
+fn until<T>(patience: Duration, mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let clock = SystemClock::new();
     loop {
-        if let Some(seen) = look()? {
-            return Ok(seen);
-        }
-        if clock.monotonic() >= patience {
-            let topic = topic.to_owned();
-            return Err(Error::TopicUnsettled { topic, state, waited: patience });
+        match ask() {
+            Err(error) if clock.monotonic() < patience && is_of_the_moment(&error) => {
+                tracing::debug!(%error, "asking again");
+            }
+            answer => return answer,
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+fn is_of_the_moment(error: &Error) -> bool {
+    error.may_pass() || matches!(error, Error::TopicUnsettled { .. })
 }
 
 fn admin(args: &KafkaArgs) -> Result<AdminClient<Quiet>, Error> {
@@ -336,6 +358,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 mod tests {
     use super::*;
     use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     #[test]
     fn an_absent_broker_is_told_in_bounded_time() {
@@ -364,6 +387,22 @@ mod tests {
         let state = ensure_topic(&args, &TopicSpec::new("purchases", 8)).unwrap();
         assert_eq!((state.created, state.partitions), (false, 3));
         assert_eq!(partitions(&args, "purchases").unwrap(), Some(3));
+    }
+
+    /// It goes away between two answers, be it the first or a later one.
+    #[test]
+    fn a_broker_that_goes_away_for_a_moment_is_asked_again() {
+        let gone = RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT;
+        for times in 1..6 {
+            let cluster = MockCluster::new(1).unwrap();
+            cluster.create_topic("purchases", 3, 1).unwrap();
+            let args = KafkaArgs::for_brokers(cluster.bootstrap_servers());
+            cluster.request_errors(RDKafkaApiKey::Metadata, &vec![gone; times]);
+            let state = ensure_topic(&args, &TopicSpec::new("purchases", 8)).unwrap();
+            assert_eq!((state.created, state.partitions), (false, 3), "{times}");
+            cluster.request_errors(RDKafkaApiKey::Metadata, &vec![gone; times]);
+            assert_eq!(partitions(&args, "purchases").unwrap(), Some(3), "{times}");
+        }
     }
 
     #[test]

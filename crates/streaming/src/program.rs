@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use arus_kafka::admin::{TopicSpec, ensure_topic};
+use arus_kafka::admin::{self, TopicSpec, ensure_topic};
 use arus_kafka::producer::CountedProducer;
 use arus_kafka::source::Source;
 use arus_kafka::{KafkaArgs, KafkaOption};
@@ -105,13 +105,19 @@ pub struct Summary {
     pub epoch: u64,
 }
 
-/// Opens the job's topic, once the broker is there.
+/// Opens the job's topic, once the broker is there, and tells how many partitions it has.
 ///
 /// # Errors
 /// When no broker answers, or it has no such topic.
-pub(crate) fn open_source(kafka: &KafkaArgs, topic: &str, job: &str) -> Result<Source, Error> {
-    arus_kafka::admin::wait_for_broker(kafka)?;
-    Ok(Source::new(kafka, topic, job)?)
+pub(crate) fn open_source(
+    kafka: &KafkaArgs,
+    topic: &str,
+    job: &str,
+) -> Result<(Source, i32), Error> {
+    admin::wait_for_broker(kafka)?;
+    let source = Source::new(kafka, topic, job)?;
+    let partitions = admin::answered(kafka, || source.partitions())?.len() as i32;
+    Ok((source, partitions))
 }
 
 /// Where a program's rows go.
@@ -129,6 +135,8 @@ pub(crate) struct Parts<O> {
     pub(crate) operator: O,
     pub(crate) options: JobOptions,
     pub(crate) source: Source,
+    /// How many the source has.
+    pub(crate) partitions: i32,
     pub(crate) new_decoder: Arc<NewDecoder>,
     /// The topic of late records, if any can be late.
     pub(crate) late_topic: Option<String>,
@@ -146,8 +154,8 @@ pub(crate) fn run_job<O: Operator>(
     summary: Option<&Path>,
     world: World,
 ) -> Result<Progress, Error> {
-    let partitions = parts.source.partitions()?.len() as i32;
-    let aside = aside(kafka, input, parts.late_topic, partitions, &parts.options, &world.shutdown)?;
+    let (late_topic, partitions) = (parts.late_topic, parts.partitions);
+    let aside = aside(kafka, input, late_topic, partitions, &parts.options, &world.shutdown)?;
     let source = if parts.shared.is_some() { parts.source.join()? } else { parts.source };
     let job = Job {
         aside: Arc::new(aside),

@@ -83,7 +83,7 @@ pub fn run(args: &TableArgs, program: &TableProgram, world: World) -> Result<Pro
     let options = args.job_options(world.cores)?;
     check_summary(args.output.summary.as_deref())?;
     let query = Arc::new(program.query(args)?);
-    let source = open_source(&args.kafka, &args.input.topic, &args.run.job)?;
+    let (source, partitions) = open_source(&args.kafka, &args.input.topic, &args.run.job)?;
     let outputs = sinks(args, program.tables(args, &query), &world)?;
     let Outputs { sinks, shared, mut watchers, places } = outputs;
     watchers.push(Box::new(MetricsWatcher::new(Subject::Table, shared.is_some())));
@@ -95,6 +95,7 @@ pub fn run(args: &TableArgs, program: &TableProgram, world: World) -> Result<Pro
         operator: Tables::new(query, args.rows.per_message)?,
         options,
         source,
+        partitions,
         new_decoder: Arc::new(move |_| new_decoder()),
         late_topic: None,
         sinks,

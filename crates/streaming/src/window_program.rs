@@ -48,8 +48,7 @@ pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Resul
     let schema = Arc::new(program.schema.project(&indices).map_err(arus_window::Error::from)?);
     let query = Arc::new(WindowQuery::plan(&schema, args.query(program.time_column))?);
 
-    let source = open_source(&args.kafka, &args.input.topic, &args.run.job)?;
-    let partitions = source.partitions()?.len() as i32;
+    let (source, partitions) = open_source(&args.kafka, &args.input.topic, &args.run.job)?;
     let table = OutputTable {
         name: args.output.table.clone(),
         schema: Arc::clone(query.output_schema()),
@@ -67,6 +66,7 @@ pub fn run(args: &StreamingArgs, program: &WindowProgram, world: World) -> Resul
         operator: Windows::new(query, args.mode())?,
         options,
         source,
+        partitions,
         new_decoder,
         late_topic: Some(args.late_topic()),
         sinks,

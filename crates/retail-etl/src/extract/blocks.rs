@@ -38,8 +38,6 @@ pub(crate) struct Blocks<R> {
     block_bytes: usize,
     /// What was read, but belongs to the next block.
     rest: Vec<u8>,
-    /// Memory of blocks that nobody needs any more.
-    spare: Vec<Vec<u8>>,
     is_start: bool,
     is_end: bool,
     line: u64,
@@ -60,7 +58,6 @@ impl<R: Read> Blocks<R> {
             compression,
             block_bytes: BLOCK_BYTES,
             rest: Vec::new(),
-            spare: Vec::new(),
             is_start: true,
             is_end: false,
             line: 1,
@@ -68,9 +65,9 @@ impl<R: Read> Blocks<R> {
         }
     }
 
-    /// The next block; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Block>, Error> {
-        let mut bytes = self.spare.pop().unwrap_or_default();
+    /// The next block, in the memory of one that nobody needs any more; `None` at the end.
+    pub(crate) fn next(&mut self, memory: Vec<u8>) -> Result<Option<Block>, Error> {
+        let mut bytes = memory;
         bytes.clear();
         bytes.reserve(self.block_bytes + self.rest.len());
         bytes.append(&mut self.rest);
@@ -99,11 +96,6 @@ impl<R: Read> Blocks<R> {
         self.line += memchr_iter(b'\n', &bytes).count() as u64;
         let encoding = self.detector.look(&bytes);
         Ok(Some(Block { bytes, start: 0, line, encoding }))
-    }
-
-    /// Takes the memory of a block for a later one.
-    pub(crate) fn reuse(&mut self, bytes: Vec<u8>) {
-        self.spare.push(bytes);
     }
 
     /// Whether the last block was given already.

@@ -1,24 +1,25 @@
 //! One file's blocks decoded by threads, and taken in the order of the file.
 //!
 //! ```text
-//!            ┌─► decoder 0 ─┐
-//! reader ────┼─► decoder 1 ─┼────► taker (the caller's thread)
-//!            └─► decoder 2 ─┘
+//!   ┌─► decoder 0 ──┐
+//!   │       ▼ turn  ├──► taker (the caller's thread)
+//!   └── decoder 1 ──┘
 //! ```
 //!
-//! Blocks are dealt in turn and taken in turn, so their order is kept whatever the threads' speed.
-//! Each arrow holds one block at the most: a slow taker stops the reader, and memory is bounded. The
-//! memory of a block goes back to the reader, who fills it again.
+//! The decoders read the file in turn: whose turn it is reads one block, gives the turn to the next
+//! one, and decodes what it has read, which is still in its core's cache. Blocks are taken in the same
+//! turn, so their order is kept whatever the threads' speed. A decoder holds one block and what the
+//! taker has not taken of the one before: a slow taker stops the reading, and memory is bounded.
 
 use std::io::Read;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::{Builder, Scope};
 
 use crate::Error;
 use crate::extract::blocks::{Block, Blocks};
 use crate::extract::decode::{Decoded, Decoder};
 
-/// Blocks that wait on each arrow.
+/// Decoded blocks that wait for the taker, of each decoder.
 const WAITING: usize = 1;
 
 /// Decodes `first` and all blocks behind it with as many threads as there are decoders, and gives
@@ -37,68 +38,65 @@ pub(super) fn decode_all<R: Read + Send>(
         return decoders.first_mut().map_or(Ok(()), |decoder| take(decoder.decode(&first)));
     }
     std::thread::scope(|scope| {
-        let (mut to_decoders, mut decoded) = (Vec::new(), Vec::new());
-        let (to_reader, used) = channel();
-        for decoder in decoders {
-            let (blocks, results) = start_decoder(scope, decoder, to_reader.clone())?;
-            to_decoders.push(blocks);
-            decoded.push(results);
+        let (mut senders, turns): (Vec<_>, Vec<_>) = decoders.iter().map(|_| channel()).unzip();
+        // Each gives the turn to the one behind it. The first has a block already.
+        senders.rotate_left(1);
+        let first_turn = senders.first().cloned();
+        let mut first = Some(first);
+        let decoded: Vec<_> = decoders
+            .into_iter()
+            .zip(turns.into_iter().zip(senders))
+            .map(|(decoder, (turns, next))| start(scope, decoder, first.take(), turns, next))
+            .collect::<Result<_, Error>>()?;
+        if let Some(turn) = first_turn {
+            let _ = turn.send(blocks);
         }
-        let deal = move || deal(blocks, first, &to_decoders, &used);
-        let reader = named("reader").spawn_scoped(scope, deal).map_err(Error::Threads)?;
         // The first of them that has no more is the one whose turn it was when the file ended.
         for results in decoded.iter().cycle() {
             match results.recv() {
-                Ok(decoded) => take(decoded)?,
+                Ok(decoded) => take(decoded?)?,
                 Err(_) => break,
             }
         }
+        Ok(())
         // When `take` fails `decoded` is dropped, and so the threads end, one after the other.
-        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-fn start_decoder<'scope>(
-    scope: &'scope Scope<'scope, '_>,
+/// Starts a decoder, which decodes `first`, then a block whenever it is its turn.
+fn start<'scope, 'env, R: Read + Send>(
+    scope: &'scope Scope<'scope, 'env>,
     mut decoder: Decoder,
-    to_reader: Sender<Vec<u8>>,
-) -> Result<(SyncSender<Block>, Receiver<Decoded>), Error> {
-    let (to_decoder, blocks) = sync_channel::<Block>(WAITING);
+    first: Option<Block>,
+    turns: Receiver<&'env mut Blocks<R>>,
+    next: Sender<&'env mut Blocks<R>>,
+) -> Result<Receiver<Result<Decoded, Error>>, Error> {
     let (to_taker, decoded) = sync_channel(WAITING);
-    let decode = move || {
-        for block in blocks {
-            let decoded = decoder.decode(&block);
-            // At the end of the file the reader is gone.
-            let _ = to_reader.send(block.bytes);
-            if to_taker.send(decoded).is_err() {
+    let work = move || {
+        let mut memory = Vec::new();
+        if let Some(block) = first {
+            if to_taker.send(Ok(decoder.decode(&block))).is_err() {
+                return;
+            }
+            memory = block.bytes;
+        }
+        for blocks in turns {
+            let block = match blocks.next(std::mem::take(&mut memory)) {
+                Ok(Some(block)) => block,
+                Ok(None) => break,
+                Err(error) => {
+                    let _ = to_taker.send(Err(error));
+                    break;
+                }
+            };
+            // One that has ended already leaves its turn to nobody: the taker has failed.
+            let _ = next.send(blocks);
+            if to_taker.send(Ok(decoder.decode(&block))).is_err() {
                 break;
             }
+            memory = block.bytes;
         }
     };
-    named("decoder").spawn_scoped(scope, decode).map_err(Error::Threads)?;
-    Ok((to_decoder, decoded))
-}
-
-/// Reads the file and deals its blocks out.
-fn deal<R: Read>(
-    blocks: &mut Blocks<R>,
-    first: Block,
-    to_decoders: &[SyncSender<Block>],
-    used: &Receiver<Vec<u8>>,
-) -> Result<(), Error> {
-    let mut next = Some(first);
-    for to_decoder in to_decoders.iter().cycle() {
-        let Some(block) = next else { break };
-        if to_decoder.send(block).is_err() {
-            // The taker has failed, and tells why.
-            break;
-        }
-        used.try_iter().for_each(|bytes| blocks.reuse(bytes));
-        next = blocks.next()?;
-    }
-    Ok(())
-}
-
-fn named(name: &str) -> Builder {
-    Builder::new().name(name.to_owned())
+    Builder::new().name("decoder".to_owned()).spawn_scoped(scope, work).map_err(Error::Threads)?;
+    Ok(decoded)
 }

@@ -167,7 +167,7 @@ fn rows_in(bytes: Option<u64>, first: &Block) -> usize {
 
 /// The first block, behind its header, and where the header says that the columns are.
 fn first_block(path: &Path, blocks: &mut Blocks<Unpacked>) -> Result<(Block, Columns), Error> {
-    let Some(mut block) = blocks.next()? else {
+    let Some(mut block) = blocks.next(Vec::new())? else {
         return Err(Columns::absent(path));
     };
     let mut fields = Vec::new();

@@ -15,7 +15,7 @@ fn records_of(text: &[u8], block_bytes: usize) -> (Vec<Found>, Encoding) {
     let mut blocks = Blocks::new(Cursor::new(text), path, Compression::None, EncodingChoice::Auto);
     blocks.block_bytes = block_bytes;
     let (mut found, mut fields, mut before) = (Vec::new(), Vec::new(), 0);
-    while let Some(block) = blocks.next().unwrap() {
+    while let Some(block) = blocks.next(Vec::new()).unwrap() {
         let mut records = Records::new(&block.bytes, 0, block.line);
         while let Some(record) = records.next(&mut fields) {
             let place = |field: &Field| Field {
@@ -67,7 +67,7 @@ fn a_row_without_end_is_an_error_and_not_all_memory() {
     let endless = std::io::repeat(b'x');
     let mut blocks =
         Blocks::new(endless, PathBuf::from("a.csv"), Compression::None, EncodingChoice::Auto);
-    let error = blocks.next().err().unwrap().to_string();
+    let error = blocks.next(Vec::new()).err().unwrap().to_string();
     assert_eq!(error, "a.csv, line 1: the row is longer than 16 MiB: is this a CSV file?");
 }
 
