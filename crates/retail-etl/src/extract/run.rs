@@ -87,12 +87,15 @@ impl Extraction<'_, '_> {
             Blocks::new(source.bytes, path.clone(), compression, self.options.encoding);
         let rows_before = self.quality.rows;
         let (first, columns) = first_block(&path, &mut blocks)?;
-        if compression == Compression::None {
-            self.duplicates.expect(rows_in(size, &first));
-        }
+        let mut expected = match compression {
+            Compression::None => rows_in(size, &first),
+            _ => 0,
+        };
         let decoder = || Decoder::new(columns.clone(), self.options.date_format);
         let decoders = (0..self.options.threads.max(1)).map(|_| decoder()).collect();
         pipeline::decode_all(&mut blocks, first, decoders, &mut |decoded| {
+            // Not before the decoders are at work.
+            self.duplicates.expect(std::mem::take(&mut expected));
             self.take(&path, decoded)
         })?;
         let (encoding, bytes) = blocks.finish();
