@@ -8,22 +8,23 @@
 //!
 //! The decoders read the file in turn: whose turn it is reads one block, gives the turn to the next
 //! one, and decodes what it has read, which is still in its core's cache. Blocks are taken in the same
-//! turn, so their order is kept whatever the threads' speed. A decoder holds one block and what the
-//! taker has not taken of the one before: a slow taker stops the reading, and memory is bounded.
+//! turn, so their order is kept whatever the threads' speed. Few decoded blocks wait: a slow taker stops
+//! the reading, and memory is bounded.
 
 use std::io::Read;
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope};
 
 use crate::Error;
 use crate::extract::blocks::{Block, Blocks};
 use crate::extract::decode::{Decoded, Decoder};
 
-/// Decoded blocks that wait for the taker, of each decoder.
-const WAITING: usize = 1;
+/// Decoded blocks that wait for the taker, of all decoders together; of each at least one. With fewer the
+/// threads take each other's cores more often: a twentieth of the time on two cores.
+const WAITING: usize = 8;
 
-/// Decodes `first` and all blocks behind it with as many threads as there are decoders, and gives
-/// what they held to `take`.
+/// Decodes `first` and all blocks behind it with as many threads as there are decoders (one at the
+/// least), and gives what they held to `take`.
 ///
 /// # Errors
 /// The first that `take` or, after all blocks before it were taken, the reading has.
@@ -39,6 +40,7 @@ pub(super) fn decode_all<R: Read + Send>(
     }
     std::thread::scope(|scope| {
         let (mut senders, turns): (Vec<_>, Vec<_>) = decoders.iter().map(|_| channel()).unzip();
+        let waiting = (WAITING / senders.len().max(1)).max(1);
         // Each gives the turn to the one behind it. The first has a block already.
         senders.rotate_left(1);
         let first_turn = senders.first().cloned();
@@ -46,7 +48,12 @@ pub(super) fn decode_all<R: Read + Send>(
         let decoded: Vec<_> = decoders
             .into_iter()
             .zip(turns.into_iter().zip(senders))
-            .map(|(decoder, (turns, next))| start(scope, decoder, first.take(), turns, next))
+            .map(|(decoder, (turns, next))| {
+                let (to_taker, decoded) = sync_channel(waiting);
+                let decoder = Turns { decoder, turns, next, to_taker };
+                decoder.start(scope, first.take())?;
+                Ok(decoded)
+            })
             .collect::<Result<_, Error>>()?;
         if let Some(turn) = first_turn {
             let _ = turn.send(blocks);
@@ -63,16 +70,29 @@ pub(super) fn decode_all<R: Read + Send>(
     })
 }
 
-/// Starts a decoder, which decodes `first`, then a block whenever it is its turn.
-fn start<'scope, 'env, R: Read + Send>(
-    scope: &'scope Scope<'scope, 'env>,
-    mut decoder: Decoder,
-    first: Option<Block>,
+/// A decoder and its ways to the others.
+struct Turns<'env, R> {
+    decoder: Decoder,
     turns: Receiver<&'env mut Blocks<R>>,
     next: Sender<&'env mut Blocks<R>>,
-) -> Result<Receiver<Result<Decoded, Error>>, Error> {
-    let (to_taker, decoded) = sync_channel(WAITING);
-    let work = move || {
+    to_taker: SyncSender<Result<Decoded, Error>>,
+}
+
+impl<'env, R: Read + Send> Turns<'env, R> {
+    /// Starts it: it decodes `first`, then a block whenever it is its turn.
+    fn start<'scope>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        first: Option<Block>,
+    ) -> Result<(), Error> {
+        let decoder = Builder::new().name("decoder".to_owned());
+        decoder.spawn_scoped(scope, move || self.work(first)).map_err(Error::Threads)?;
+        Ok(())
+    }
+
+    /// Until the file ends, or whoever it gives to is gone.
+    fn work(self, first: Option<Block>) {
+        let Self { mut decoder, turns, next, to_taker } = self;
         let mut memory = Vec::new();
         if let Some(block) = first {
             if to_taker.send(Ok(decoder.decode(&block))).is_err() {
@@ -89,14 +109,12 @@ fn start<'scope, 'env, R: Read + Send>(
                     break;
                 }
             };
-            // One that has ended already leaves its turn to nobody: the taker has failed.
+            // One that has ended takes no turn: the taker has failed.
             let _ = next.send(blocks);
             if to_taker.send(Ok(decoder.decode(&block))).is_err() {
                 break;
             }
             memory = block.bytes;
         }
-    };
-    Builder::new().name("decoder".to_owned()).spawn_scoped(scope, work).map_err(Error::Threads)?;
-    Ok(decoded)
+    }
 }
