@@ -358,7 +358,6 @@ fn block_on<F: Future>(future: F) -> F::Output {
 mod tests {
     use super::*;
     use rdkafka::mocking::MockCluster;
-    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     #[test]
     fn an_absent_broker_is_told_in_bounded_time() {
@@ -389,20 +388,24 @@ mod tests {
         assert_eq!(partitions(&args, "purchases").unwrap(), Some(3));
     }
 
-    /// It goes away between two answers, be it the first or a later one.
     #[test]
-    fn a_broker_that_goes_away_for_a_moment_is_asked_again() {
-        let gone = RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT;
-        for times in 1..6 {
-            let cluster = MockCluster::new(1).unwrap();
-            cluster.create_topic("purchases", 3, 1).unwrap();
-            let args = KafkaArgs::for_brokers(cluster.bootstrap_servers());
-            cluster.request_errors(RDKafkaApiKey::Metadata, &vec![gone; times]);
-            let state = ensure_topic(&args, &TopicSpec::new("purchases", 8)).unwrap();
-            assert_eq!((state.created, state.partitions), (false, 3), "{times}");
-            cluster.request_errors(RDKafkaApiKey::Metadata, &vec![gone; times]);
-            assert_eq!(partitions(&args, "purchases").unwrap(), Some(3), "{times}");
-        }
+    fn a_broker_that_is_away_for_a_moment_is_asked_again() {
+        let mut args = KafkaArgs::for_brokers("127.0.0.1:1");
+        // How often a question is asked that fails so at first, and then does not.
+        let asked = |args: &KafkaArgs, failures: usize, code: RDKafkaErrorCode| {
+            let mut times = 0;
+            let answer = answered(args, || {
+                times += 1;
+                let (action, topic) = ("look at", "purchases".to_owned());
+                let source = KafkaError::MetadataFetch(code);
+                if times > failures { Ok(()) } else { Err(Error::Client { action, topic, source }) }
+            });
+            (answer.is_ok(), times)
+        };
+        assert_eq!(asked(&args, 2, RDKafkaErrorCode::BrokerTransportFailure), (true, 3));
+        assert_eq!(asked(&args, 2, RDKafkaErrorCode::TopicAuthorizationFailed), (false, 1));
+        args.retry_for = Duration::ZERO;
+        assert_eq!(asked(&args, 2, RDKafkaErrorCode::BrokerTransportFailure), (false, 1));
     }
 
     #[test]
