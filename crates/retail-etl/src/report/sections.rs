@@ -124,6 +124,10 @@ fn best_cohort(figures: &Figures) -> String {
             text::percent(share),
             text::month(cohort.month.plus(later)),
         ),
+        // Later cells are left out.
+        _ if figures.cohorts.iter().any(|cohort| cohort.customers.len() > MOST_MONTHS) => {
+            format!("Nobody came back within {} years.", MOST_MONTHS / 12)
+        }
         _ => "Nobody has come back so far.".to_owned(),
     }
 }

@@ -305,6 +305,30 @@ fn any_tables_can_be_drawn() {
     }
 }
 
+/// Somebody comes back after a century, and buys so little that the line is at the foot of the chart.
+#[test]
+fn a_mistyped_year_makes_no_sentence_untrue() {
+    let page = page(&Rows {
+        customers: vec![(2010, 12, 72, 0), (2111, 12, 0, 1)],
+        cohorts: vec![(2010, 12, 0, 72, 72), (2010, 12, 1_212, 1, 72)],
+        sales: vec![(2010, 12, 91, 37_811), (2111, 12, 1, 5)],
+        ..Rows::default()
+    });
+    for words in ["Nobody came back within 50 years.", "Months more than 50 years after"] {
+        assert!(page.contains(words), "{words}");
+    }
+    let heights: Vec<i32> = page
+        .split("<text ")
+        .filter(|text| text.contains("£5\n</text>"))
+        .map(|text| {
+            let height = text.split_once(" y=\"").unwrap().1;
+            height.split_once('"').unwrap().0.parse().unwrap()
+        })
+        .collect();
+    // For wide and for narrow pages; months begin at 264.
+    assert!(heights.len() == 2 && heights.iter().all(|&height| height < 250), "{heights:?}");
+}
+
 #[test]
 fn a_table_that_lacks_a_column_is_named() {
     let mut tables = Rows::small().tables();

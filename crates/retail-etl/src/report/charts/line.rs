@@ -14,6 +14,8 @@ use crate::report::text;
 const HEIGHT: u32 = 300;
 /// Room that the amount over a point needs, pixels.
 const AMOUNT_ROOM: f64 = 48.0;
+/// Between a point and its amount, pixels.
+const GAP: i32 = 10;
 
 /// The chart, for wide and for narrow pages. `name` says in words what is to be seen.
 ///
@@ -59,11 +61,15 @@ fn draw(area: &Area<'_>, plot: &Plot<'_>, values: &[f64]) -> Drawn {
             most_is_told |= is_most;
             let style = if is_most { FontStyle::Bold } else { FontStyle::Normal };
             let look = (plot.font_size, INK, style);
-            // Below a valley, for the line goes up from there on both sides.
+            // Below a valley, for the line goes up from there on both sides; but not over the months.
             let is_valley = at > 0
                 && values[at - 1] > *value
                 && values.get(at + 1).is_none_or(|next| next > value);
-            let (beside, anchor) = if is_valley { (10, VPos::Top) } else { (-10, VPos::Bottom) };
+            let has_room = f64::from(point.1 + GAP) + plot.font_size <= plot.bottom;
+            let (beside, anchor) = match is_valley && has_room {
+                true => (GAP, VPos::Top),
+                false => (-GAP, VPos::Bottom),
+            };
             let place = (point.0, point.1 + beside);
             write(area, &text::short_pounds(*value), place, (HPos::Center, anchor), look)?;
         }
