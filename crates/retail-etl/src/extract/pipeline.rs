@@ -50,8 +50,8 @@ pub(super) fn decode_all<R: Read + Send>(
             .zip(turns.into_iter().zip(senders))
             .map(|(decoder, (turns, next))| {
                 let (to_taker, decoded) = sync_channel(waiting);
-                let decoder = Turns { decoder, turns, next, to_taker };
-                decoder.start(scope, first.take())?;
+                let thread = DecoderThread { decoder, turns, next, to_taker };
+                thread.start(scope, first.take())?;
                 Ok(decoded)
             })
             .collect::<Result<_, Error>>()?;
@@ -70,23 +70,23 @@ pub(super) fn decode_all<R: Read + Send>(
     })
 }
 
-/// A decoder and its ways to the others.
-struct Turns<'env, R> {
+/// A decoder, and its ways to the other threads.
+struct DecoderThread<'env, R> {
     decoder: Decoder,
     turns: Receiver<&'env mut Blocks<R>>,
     next: Sender<&'env mut Blocks<R>>,
     to_taker: SyncSender<Result<Decoded, Error>>,
 }
 
-impl<'env, R: Read + Send> Turns<'env, R> {
+impl<'env, R: Read + Send> DecoderThread<'env, R> {
     /// Starts it: it decodes `first`, then a block whenever it is its turn.
     fn start<'scope>(
         self,
         scope: &'scope Scope<'scope, 'env>,
         first: Option<Block>,
     ) -> Result<(), Error> {
-        let decoder = Builder::new().name("decoder".to_owned());
-        decoder.spawn_scoped(scope, move || self.work(first)).map_err(Error::Threads)?;
+        let thread = Builder::new().name("decoder".to_owned());
+        thread.spawn_scoped(scope, move || self.work(first)).map_err(Error::Threads)?;
         Ok(())
     }
 
@@ -115,6 +115,112 @@ impl<'env, R: Read + Send> Turns<'env, R> {
                 break;
             }
             memory = block.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Cursor};
+    use std::path::Path;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use arrow::array::AsArray;
+
+    use super::*;
+    use crate::extract::date::DateFormat;
+    use crate::extract::encoding::EncodingChoice;
+    use crate::extract::run::first_block;
+    use crate::quality::Compression;
+
+    const SLOW: Duration = Duration::from_secs(60);
+    const HEADER: &str =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+
+    /// Rows of some ten blocks, numbered from 0.
+    fn rows() -> String {
+        (0..30_000)
+            .map(|row| {
+                format!("{row},71053,WHITE METAL LANTERN,6,12/1/2010 8:26,3.39,17850,France\n")
+            })
+            .collect()
+    }
+
+    /// Decodes all that `input` has; the numbers of the rows that were taken, and how it ended.
+    fn decode<R: Read + Send>(
+        input: R,
+        threads: usize,
+        taken_at_most: usize,
+    ) -> (Vec<String>, Result<(), Error>) {
+        let path = Path::new("a.csv");
+        let mut blocks =
+            Blocks::new(input, path.to_owned(), Compression::None, EncodingChoice::Auto);
+        let (first, columns) = first_block(path, &mut blocks).unwrap();
+        let decoder = || Decoder::new(columns.clone(), DateFormat::Auto);
+        let decoders = (0..threads).map(|_| decoder()).collect();
+        let (mut numbers, mut taken) = (Vec::new(), 0);
+        let ended = decode_all(&mut blocks, first, decoders, &mut |decoded| {
+            if taken == taken_at_most {
+                return Err(Error::Stopped);
+            }
+            taken += 1;
+            let column = decoded.batch.column(0).as_string::<i32>();
+            numbers.extend(column.iter().flatten().map(str::to_owned));
+            Ok(())
+        });
+        (numbers, ended)
+    }
+
+    /// Fails at once.
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is gone"))
+        }
+    }
+
+    #[test]
+    fn all_before_a_failure_to_read_is_taken_in_order() {
+        let text = format!("{HEADER}{}", rows());
+        for threads in [1, 2, 3, 7] {
+            let input = Cursor::new(text.as_bytes()).chain(Broken);
+            let (numbers, ended) = decode(input, threads, usize::MAX);
+            let error = ended.unwrap_err().to_string();
+            assert!(error.contains("the disk is gone"), "{threads} threads: {error}");
+            // But the block that was being read.
+            assert!(numbers.len() > 20_000, "{threads} threads: {}", numbers.len());
+            let in_order = numbers.iter().enumerate().all(|(at, number)| *number == at.to_string());
+            assert!(in_order, "{threads} threads");
+        }
+    }
+
+    /// Gives rows for ever.
+    struct Endless(String, usize);
+
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            if self.1 == self.0.len() {
+                self.1 = HEADER.len();
+            }
+            let given = (&self.0.as_bytes()[self.1..]).read(into)?;
+            self.1 += given;
+            Ok(given)
+        }
+    }
+
+    #[test]
+    fn when_nobody_takes_any_more_all_threads_end() {
+        for threads in [1, 2, 3, 7] {
+            let (tell, told) = mpsc::channel();
+            // On a thread of its own: whoever goes on for ever is found out.
+            std::thread::spawn(move || {
+                let input = Endless(format!("{HEADER}{}", rows()), 0);
+                let _ = tell.send(decode(input, threads, 12).1);
+            });
+            let ended = told.recv_timeout(SLOW).expect("the threads end");
+            assert!(matches!(ended, Err(Error::Stopped)), "{threads} threads: {ended:?}");
         }
     }
 }

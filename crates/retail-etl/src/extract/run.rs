@@ -1,5 +1,6 @@
 //! The whole of it: files, one after the other, to batches, rejects and counts.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use crate::extract::blocks::{Block, Blocks};
 use crate::extract::decode::{Decoded, Decoder};
 use crate::extract::header::Columns;
 use crate::extract::records::Records;
-use crate::extract::source::{Source, Unpacked};
+use crate::extract::source::Source;
 use crate::extract::{ExtractOptions, Progress, input, pipeline};
 use crate::quality::{Compression, FileRead, Quality};
 
@@ -169,7 +170,10 @@ fn rows_in(bytes: Option<u64>, first: &Block) -> usize {
 }
 
 /// The first block, behind its header, and where the header says that the columns are.
-fn first_block(path: &Path, blocks: &mut Blocks<Unpacked>) -> Result<(Block, Columns), Error> {
+pub(super) fn first_block<R: Read>(
+    path: &Path,
+    blocks: &mut Blocks<R>,
+) -> Result<(Block, Columns), Error> {
     let Some(mut block) = blocks.next(Vec::new())? else {
         return Err(Columns::absent(path));
     };
