@@ -143,9 +143,7 @@ impl Sqlite {
             };
             marks.push(mark);
         }
-        for write in writes {
-            apply(&mut transaction, write).await?;
-        }
+        apply_all(&mut transaction, writes).await?;
         for (change, mark) in epochs.iter_mut().zip(marks) {
             change.attempts.push(mark);
         }
@@ -159,9 +157,7 @@ impl Sqlite {
         commits: &(dyn Fn() + Sync),
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
-        for write in writes {
-            apply(&mut transaction, write).await?;
-        }
+        apply_all(&mut transaction, writes).await?;
         commits();
         transaction.commit().await
     }
@@ -173,9 +169,7 @@ impl Sqlite {
         writes: &[Change<'_>],
     ) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin_with(BEGIN).await?;
-        for write in writes {
-            apply(&mut transaction, write).await?;
-        }
+        apply_all(&mut transaction, writes).await?;
         for table in tables {
             let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
@@ -270,6 +264,16 @@ async fn read_epoch(
     let sql = format!("SELECT epoch, commit_mark, writer FROM {EPOCHS} WHERE job = ?");
     let row = sqlx::query_as(AssertSqlSafe(sql)).bind(job).fetch_optional(connection).await?;
     Ok(row.map(EpochRow::of))
+}
+
+async fn apply_all(
+    connection: &mut SqliteConnection,
+    writes: &[Change<'_>],
+) -> Result<(), sqlx::Error> {
+    for write in writes {
+        apply(connection, write).await?;
+    }
+    Ok(())
 }
 
 async fn apply(connection: &mut SqliteConnection, write: &Change<'_>) -> Result<(), sqlx::Error> {
