@@ -284,9 +284,12 @@ fn settle<T>(
 /// [`wait_for_broker`] does.
 ///
 /// # Errors
-/// What `ask` last said.
+/// [`Error::NoBroker`] when it stays away; else what `ask` says.
 pub fn answered<T>(args: &KafkaArgs, ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-    until(args.retry_for, ask)
+    until(args.retry_for, ask).map_err(|error| match error.may_pass() {
+        true => Error::NoBroker { brokers: args.brokers.clone(), waited: args.retry_for },
+        false => error,
+    })
 }
 
 /// Tries until what waiting may heal is over, or `patience` is.
@@ -400,12 +403,12 @@ mod tests {
                 let source = KafkaError::MetadataFetch(code);
                 if times > failures { Ok(()) } else { Err(Error::Client { action, topic, source }) }
             });
-            (answer.is_ok(), times)
+            (answer.map_err(|error| matches!(error, Error::NoBroker { .. })), times)
         };
-        assert_eq!(asked(&args, 2, RDKafkaErrorCode::BrokerTransportFailure), (true, 3));
-        assert_eq!(asked(&args, 2, RDKafkaErrorCode::TopicAuthorizationFailed), (false, 1));
+        assert_eq!(asked(&args, 2, RDKafkaErrorCode::BrokerTransportFailure), (Ok(()), 3));
+        assert_eq!(asked(&args, 2, RDKafkaErrorCode::TopicAuthorizationFailed), (Err(false), 1));
         args.retry_for = Duration::ZERO;
-        assert_eq!(asked(&args, 2, RDKafkaErrorCode::BrokerTransportFailure), (false, 1));
+        assert_eq!(asked(&args, 2, RDKafkaErrorCode::BrokerTransportFailure), (Err(true), 1));
     }
 
     #[test]
