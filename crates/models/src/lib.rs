@@ -31,10 +31,7 @@ pub use bank::{
     bank_customer_schema, customer_of_key,
 };
 pub use invalid::Invalid;
-pub use invoice::{
-    INVOICE_CSV_HEADER, InvoiceGenerator, InvoiceOptions, PRICE_PRECISION, PRICE_SCALE,
-    invoice_schema,
-};
+pub use invoice::{INVOICE_CSV_HEADER, InvoiceGenerator, InvoiceOptions, PRICE_SCALE};
 pub use options::Error;
 pub use purchase::{
     Furniture, Generated, PurchaseColumns, PurchaseEvent, PurchaseGenerator, PurchaseOptions,

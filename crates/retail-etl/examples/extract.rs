@@ -29,17 +29,14 @@ fn main() -> Result<(), retail_etl::Error> {
     let clock = SystemClock::new();
     for _ in 0..args.times {
         let began = clock.monotonic();
-        let mut batches = 0;
+        let mut blocks = 0;
         let extracted = extract(&options, &mut Progress::new(&clock, true), &mut |_| {
-            batches += 1;
+            blocks += 1;
             Ok(())
         })?;
         let took = clock.monotonic() - began;
         let quality = extracted.quality;
-        println!(
-            "{took:?}: {batches} batches, {} rows, {} rejected",
-            quality.rows, quality.rejected
-        );
+        println!("{took:?}: {blocks} blocks, {} rows, {} rejected", quality.rows, quality.rejected);
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ impl RunArgs {
     pub fn options(&self, world: &World) -> RunOptions {
         RunOptions {
             // The plans take a core, and so does reading.
-            extract: self.input.options(&self.output.output, world.cores.div_ceil(2)),
+            extract: self.input.options(&self.output.output, world.cores),
             transform: TransformOptions {
                 exclude_cancelled: self.tables.exclude_cancelled,
                 top: self.tables.top,

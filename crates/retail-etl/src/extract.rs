@@ -1,11 +1,11 @@
-//! Files in, checked batches of invoice lines out. Each file is read once, as a stream.
+//! Files in, checked invoice lines out. Each file is read once, as a stream.
 //!
 //! ```text
 //! input: which files ─► source: unpacked bytes ─► blocks: whole records ─► records: fields
 //!                                                                             │
 //!        reject file, counts ◄── check ◄── decode: date, number, header ◄─────┘
 //!                                               │
-//!                                               └─► batches in the order of the rows
+//!                                               └─► lines in the order of the rows
 //! ```
 //!
 //! **CSV** is read by our own [`records`] rather than by a library, for three reasons: a block can be
@@ -54,7 +54,7 @@ pub struct ExtractOptions {
     pub max_rejects: Option<MaxRejects>,
     /// The reject file.
     pub rejects: PathBuf,
-    /// Threads that decode, beside the one that reads. Results are the same for any number.
+    /// Threads that decode. Results are the same for any number.
     pub threads: usize,
 }
 

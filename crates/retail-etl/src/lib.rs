@@ -2,7 +2,7 @@
 //! a report.
 //!
 //! ```text
-//! files ─► extract: read once, decode ─► check: reject or warn ─► batches of invoice lines
+//! files ─► extract: read once, decode ─► check: reject or warn ─► invoice lines
 //!                                                                       │
 //!        report.html ◄─┐                                                ▼
 //!   one CSV per table ◄┼─ load ◄── tables ◄── transform: plans that share the one read
@@ -19,6 +19,7 @@ pub mod execution;
 pub mod extract;
 pub mod generate;
 pub mod history;
+pub mod invoice_lines;
 pub mod load;
 pub mod placeholders;
 pub mod quality;
@@ -26,6 +27,7 @@ pub mod report;
 pub mod run;
 pub mod summary;
 pub mod tables;
+mod texts;
 pub mod transform;
 mod words;
 

@@ -8,9 +8,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::{max, min};
-use arrow::datatypes::TimestampMillisecondType;
 use arus_runtime::clock::Clock;
 use arus_runtime::shutdown::Shutdown;
 use chrono::{DateTime, NaiveDateTime};
@@ -270,12 +267,12 @@ fn compute(
     let mut transform = Transform::start(&options.transform)?;
     let mut period = None;
     let mut progress = Progress::new(clock, options.progress_bar);
-    let extracted = extract::extract(&options.extract, &mut progress, &mut |batch| {
+    let extracted = extract::extract(&options.extract, &mut progress, &mut |lines| {
         if options.stop.is_requested() {
             return Err(Error::Stopped);
         }
-        period = widened(period, &batch);
-        transform.add(&batch)
+        period = widened(period, &lines.headers.date_ms);
+        transform.add(&lines)
     })?;
     drop(progress);
     let quality = &extracted.quality;
@@ -294,50 +291,39 @@ fn ended(name: &'static str, rows_in: u64, rows_out: u64) -> StepEvent {
     StepEvent::Ended { name, rows_in, rows_out, rows_rejected: 0 }
 }
 
-/// The period with the dates of the batch in it; as it was, if there are none that a calendar has.
-fn widened(period: Period, batch: &RecordBatch) -> Period {
-    match (period, dates_of(batch)) {
+/// The period with these dates in it; as it was, if there are none that a calendar has.
+fn widened(period: Period, dates_ms: &[i64]) -> Period {
+    match (period, period_of(dates_ms)) {
         (Some((first, last)), Some((early, late))) => Some((first.min(early), last.max(late))),
         (period, None) => period,
         (None, period) => period,
     }
 }
 
-fn dates_of(batch: &RecordBatch) -> Period {
-    let dates = batch.column_by_name("invoice_date")?;
-    let dates = dates.as_primitive::<TimestampMillisecondType>();
-    let date = |ms| Some(DateTime::from_timestamp_millis(ms)?.naive_utc());
-    Some((date(min(dates)?)?, date(max(dates)?)?))
+fn period_of(dates_ms: &[i64]) -> Period {
+    let date = |ms: Option<&i64>| Some(DateTime::from_timestamp_millis(*ms?)?.naive_utc());
+    Some((date(dates_ms.iter().min())?, date(dates_ms.iter().max())?))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, TimestampMillisecondArray};
-
     use super::*;
 
     #[test]
     fn a_period_goes_from_the_first_date_to_the_last() {
-        let batch = |dates: &[Option<i64>]| {
-            let dates: ArrayRef = Arc::new(TimestampMillisecondArray::from(dates.to_vec()));
-            RecordBatch::try_from_iter([("invoice_date", dates)]).unwrap()
-        };
         let day = |day: i64| DateTime::from_timestamp(day * 86_400, 0).map(|it| it.naive_utc());
         const DAY_MS: i64 = 86_400_000;
         let mut period = None;
-        // Dates of a batch, and the days that the period goes from and to after it.
-        let cases = [
-            (vec![], None),
-            (vec![None], None),
-            (vec![Some(5 * DAY_MS), None, Some(3 * DAY_MS)], Some((3, 5))),
-            (vec![Some(i64::MAX)], Some((3, 5))),
-            (vec![None], Some((3, 5))),
-            (vec![Some(9 * DAY_MS), Some(DAY_MS)], Some((1, 9))),
+        // Dates that are added, and the days that the period goes from and to after them.
+        let cases: [(&[i64], _); 5] = [
+            (&[], None),
+            (&[5 * DAY_MS, 3 * DAY_MS], Some((3, 5))),
+            (&[i64::MAX], Some((3, 5))),
+            (&[], Some((3, 5))),
+            (&[9 * DAY_MS, DAY_MS], Some((1, 9))),
         ];
         for (dates, expected) in cases {
-            period = widened(period, &batch(&dates));
+            period = widened(period, dates);
             let expected = expected.map(|(first, last)| (day(first).unwrap(), day(last).unwrap()));
             assert_eq!(period, expected, "{dates:?}");
         }

@@ -1,6 +1,6 @@
 //! From invoice lines to tables: DataFusion plans, one file a table.
 //!
-//! Each batch of lines is read once, becomes facts of a star schema ([`star`]), and is given to three
+//! Each block of lines is read once, becomes facts of a star schema ([`star`]), and is given to three
 //! plans that run while reading goes on ([`lines`]); they give one row per invoice, per product and
 //! description, and per product. All tables follow from these small results and the dimensions, by
 //! plans that read like the question they answer. So memory grows with the number of invoices and of
@@ -15,20 +15,19 @@ mod monthly_customers;
 mod monthly_sales;
 mod new_and_returning;
 mod star;
-mod texts;
 mod top_countries;
 mod top_products;
 mod totals;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::kernels::boolean::not;
-use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::{CastOptions, cast_with_options};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::Error;
+use crate::invoice_lines::InvoiceLines;
 use crate::tables::{SHAPES, TableShape, Tables};
 use distinct::distinct_numbers;
 use feed::Feeder;
@@ -82,7 +81,7 @@ impl Transform {
             .thread_name("transform")
             .build()
             .map_err(Error::Threads)?;
-        let star = Star::new();
+        let star = Star::new(options.exclude_cancelled);
         let plans = plans.iter().map(|plan| {
             let schema = match plan.reads {
                 Reads::Lines => star.lines_schema(),
@@ -100,16 +99,12 @@ impl Transform {
         Ok(Self { options: options.clone(), runtime, context: session(), star, plans })
     }
 
-    /// Gives a batch of `invoice_schema()` to the plans, waiting while they are busy with those
-    /// before.
+    /// Gives lines to the plans, waiting while they are busy with those before.
     ///
     /// # Errors
     /// When a plan has failed: the error is its own.
-    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let facts = match self.options.exclude_cancelled {
-            true => self.star.facts(&without_cancelled(batch)?)?,
-            false => self.star.facts(batch)?,
-        };
+    pub fn add(&mut self, lines: &InvoiceLines) -> Result<(), Error> {
+        let facts = self.star.facts(lines)?;
         let sent = self.plans.iter().try_for_each(|plan| {
             plan.feeder.send(match plan.reads {
                 Reads::Lines => facts.lines.clone(),
@@ -173,13 +168,6 @@ fn died(reason: impl ToString) -> Error {
     DataFusionError::Execution(reason.to_string()).into()
 }
 
-fn without_cancelled(batch: &RecordBatch) -> Result<RecordBatch, Error> {
-    let cancelled = batch.column_by_name("cancelled").and_then(|it| it.as_any().downcast_ref());
-    let cancelled: &BooleanArray = cancelled.ok_or_else(|| died("lines lack column cancelled"))?;
-    let kept = not(cancelled).and_then(|kept| filter_record_batch(batch, &kept));
-    Ok(kept.map_err(DataFusionError::from)?)
-}
-
 /// The tables, from the results of the plans over lines, which `context` knows by name.
 async fn tables(context: &SessionContext, top: u32) -> Result<Tables, Error> {
     let grounds = [
@@ -230,9 +218,8 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use arus_models::invoice_schema;
-
     use super::*;
+    use crate::invoice_lines::LinesBuilder;
 
     const SLOW: Duration = Duration::from_secs(60);
 
@@ -244,7 +231,7 @@ mod tests {
             let options = TransformOptions { exclude_cancelled: false, top: 1 };
             let plans = [LinesPlan { ..lines::PLANS[0] }, plan];
             let mut transform = Transform::with_plans(&options, &plans).unwrap();
-            let lines = RecordBatch::new_empty(invoice_schema());
+            let lines = LinesBuilder::new(0).finish();
             let error = (0..1_000).find_map(|_| transform.add(&lines).err());
             tell.send(error.expect("no plan takes lines for ever").to_string()).unwrap();
         });

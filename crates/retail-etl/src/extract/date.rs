@@ -11,6 +11,8 @@
 
 use clap::ValueEnum;
 
+use crate::invoice_lines::DateTime;
+
 /// `--date-format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DateFormat {
@@ -22,15 +24,6 @@ pub enum DateFormat {
     Sql,
     /// ISO 8601, as 2010-12-01T08:26:00, with a fraction and Z or an offset if need be
     Iso,
-}
-
-/// A point of the calendar and the clock on the wall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DateTime {
-    /// As if it were UTC: ms since the Unix epoch.
-    pub(crate) ms: i64,
-    /// Year · 12 + month − 1.
-    pub(crate) month: i32,
 }
 
 /// Reads a date in `format`; why it cannot be read, for a person.

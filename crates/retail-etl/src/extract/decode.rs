@@ -1,26 +1,20 @@
-//! From a block of text to a batch of invoice lines: the rules are applied here.
-
-mod batch;
+//! From a block of text to invoice lines: the rules are applied here.
 
 use std::borrow::Cow;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arus_models::invoice_schema;
 use memchr::memchr;
-use twox_hash::XxHash3_128;
 
 use crate::check::Reject;
 use crate::check::rules::{self, Broken, Rule};
 use crate::extract::blocks::Block;
-use crate::extract::date::{self, DateFormat, DateTime};
+use crate::extract::date::{self, DateFormat};
 use crate::extract::encoding::to_utf8;
 use crate::extract::header::Columns;
 use crate::extract::number;
 use crate::extract::records::{Field, Records};
+use crate::invoice_lines::{DateTime, InvoiceLines, Line, LinesBuilder};
 use crate::quality::Warnings;
-use crate::words::words;
-use batch::{BatchBuilder, Room};
+use crate::words::same;
 
 /// Of a value that cannot be read, a reason tells so many characters.
 const TOLD: usize = 40;
@@ -28,59 +22,47 @@ const TOLD: usize = 40;
 /// What a block held.
 pub(crate) struct Decoded {
     /// The rows that are good, in order.
-    pub(crate) batch: RecordBatch,
+    pub(crate) lines: InvoiceLines,
     /// All rows.
     pub(crate) rows: u64,
     /// The rows that are not, in order.
     pub(crate) rejects: Vec<Reject>,
-    /// Of the good rows; duplicates are counted elsewhere …
+    /// Of the good rows; duplicates are counted elsewhere.
     pub(crate) warnings: Warnings,
-    /// … by these, one for each good row: the same hash, the same values.
-    pub(crate) hashes: Vec<u128>,
 }
 
-/// Decodes the blocks of a file.
+/// Decodes blocks, of one file after the other.
 pub(crate) struct Decoder {
     columns: Columns,
     date_format: DateFormat,
-    schema: SchemaRef,
-    room: Room,
+    lines: LinesBuilder,
     fields: Vec<Field>,
-    key: Vec<u8>,
-    last_date: LastDate,
+    last_date: Last<DateTime>,
+    last_customer: Last<i64>,
 }
 
-/// The last date that was read: the lines of an invoice have the same.
-#[derive(Default)]
-struct LastDate {
+/// The last text that was read, and its value: the lines of an invoice have the same date and customer.
+struct Last<T> {
     text: Vec<u8>,
-    value: Option<DateTime>,
-}
-
-/// A row whose values are all good.
-struct Line<'a> {
-    invoice_no: Cow<'a, str>,
-    stock_code: Cow<'a, str>,
-    description: Cow<'a, str>,
-    quantity: i64,
-    date: DateTime,
-    price: i64,
-    customer: Option<i64>,
-    country: Cow<'a, str>,
+    value: Option<T>,
 }
 
 impl Decoder {
-    /// For a file with these columns.
-    pub(crate) fn new(columns: Columns, date_format: DateFormat) -> Self {
+    /// For files with dates like these. Decoders that work together must have different numbers.
+    pub(crate) fn new(number: usize, date_format: DateFormat) -> Self {
         Self {
-            columns,
+            columns: Columns::default(),
             date_format,
-            schema: invoice_schema(),
-            room: Room::default(),
+            lines: LinesBuilder::new(number),
             fields: Vec::new(),
-            key: Vec::new(),
-            last_date: LastDate::default(),
+            last_date: Last::default(),
+            last_customer: Last::default(),
         }
+    }
+
+    /// The blocks to come are of a file with these columns.
+    pub(crate) fn begin(&mut self, columns: &Columns) {
+        self.columns = columns.clone();
     }
 
     /// Decodes a block.
@@ -89,26 +71,24 @@ impl Decoder {
         // Checked as a whole, which is quick; only where that fails, row by row.
         let whole = std::str::from_utf8(&bytes).ok();
         let has_nul = memchr(0, &bytes).is_some();
-        let mut batch = BatchBuilder::new(&self.room);
         let mut warnings = Warnings::default();
-        let (mut rows, mut rejects, mut hashes) =
-            (0, Vec::new(), Vec::with_capacity(self.room.rows()));
+        let (mut rows, mut rejects) = (0, Vec::new());
         let mut records = Records::new(&bytes, 0, block.line);
         let mut fields = std::mem::take(&mut self.fields);
         while let Some(record) = records.next(&mut fields) {
             rows += 1;
-            let row = match whole {
+            let text = match whole {
                 Some(text) => Ok(&text[record.start..record.end]),
                 None => std::str::from_utf8(&bytes[record.start..record.end]),
             };
-            let line = match row {
+            let line = match text {
                 _ if record.broken => Err(rules::QUOTES.broken(
                     "a quote begins a field of this line and is not closed before a comma or the \
                      line's end",
                 )),
-                Ok(row) if has_nul && row.contains('\0') => Err(rules::NUL
+                Ok(text) if has_nul && text.contains('\0') => Err(rules::NUL
                     .broken("the row holds a NUL character, which no database takes as text")),
-                Ok(row) => self.line(row, record.start, &fields),
+                Ok(text) => self.line(text, record.start, &fields),
                 Err(error) => Err(rules::ENCODING.broken(format!(
                     "byte {} of the row is not valid UTF-8, which the file is; convert the file, \
                      or say --encoding iso-8859-1",
@@ -117,9 +97,10 @@ impl Decoder {
             };
             match line {
                 Ok(line) => {
-                    line.warn(&mut warnings);
-                    hashes.push(line.hash(&mut self.key));
-                    batch.append(&line);
+                    warnings.missing_customer += u64::from(line.customer_id.is_none());
+                    warnings.cancelled += u64::from(line.is_cancelled());
+                    warnings.zero_price += u64::from(line.unit_price == 0);
+                    self.lines.add(&line);
                 }
                 Err(broken) => {
                     let row = kept(&bytes[record.start..record.end]);
@@ -128,17 +109,15 @@ impl Decoder {
             }
         }
         self.fields = fields;
-        let batch = batch.finish(&self.schema);
-        self.room = Room::of(&batch);
-        Decoded { batch, rows, rejects, warnings, hashes }
+        Decoded { lines: self.lines.finish(), rows, rejects, warnings }
     }
 
-    /// Checks a row against the rules, in their order. `row` begins at `start` of the text that
+    /// Checks a row against the rules, in their order. `text` begins at `start` of the text that
     /// `fields` are about.
     #[inline]
     fn line<'a>(
         &mut self,
-        row: &'a str,
+        text: &'a str,
         start: usize,
         fields: &[Field],
     ) -> Result<Line<'a>, Broken> {
@@ -152,38 +131,51 @@ impl Decoder {
         }
         let field = |place: usize| {
             let Field { start: from, end: to, quoted } = fields[place];
-            (&row[from - start..to - start], quoted)
+            (&text[from - start..to - start], quoted)
         };
         let bytes = |place: usize| {
             let Field { start: from, end: to, .. } = fields[place];
-            &row.as_bytes()[from - start..to - start]
+            &text.as_bytes()[from - start..to - start]
         };
         let [invoice_no, stock_code, description, quantity, date, price, customer, country] =
             self.columns.places;
         Ok(Line {
             invoice_no: filled(&rules::INVOICE_NUMBER, field(invoice_no))?,
             stock_code: filled(&rules::STOCK_CODE, field(stock_code))?,
-            description: text(field(description)),
+            description: unquoted(field(description)),
             quantity: read(&rules::QUANTITY, bytes(quantity), number::quantity)?,
             date: read(&rules::DATE, bytes(date), |text| {
-                self.last_date.parse(text, self.date_format)
+                self.last_date.read(text, |text| date::parse(text, self.date_format))
             })?,
-            price: read(&rules::PRICE, bytes(price), number::price)?,
-            customer: match bytes(customer) {
+            unit_price: read(&rules::PRICE, bytes(price), number::price)?,
+            customer_id: match bytes(customer) {
                 b"" => None,
-                customer => Some(read(&rules::CUSTOMER, customer, number::whole)?),
+                customer => Some(read(&rules::CUSTOMER, customer, |text| {
+                    self.last_customer.read(text, number::whole)
+                })?),
             },
-            country: text(field(country)),
+            country: unquoted(field(country)),
         })
     }
 }
 
-impl LastDate {
-    fn parse(&mut self, text: &[u8], format: DateFormat) -> Result<DateTime, &'static str> {
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Self { text: Vec::new(), value: None }
+    }
+}
+
+impl<T: Copy> Last<T> {
+    #[inline]
+    fn read(
+        &mut self,
+        text: &[u8],
+        parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
+    ) -> Result<T, &'static str> {
         match self.value {
-            Some(value) if self.text == text => Ok(value),
+            Some(value) if same(&self.text, text) => Ok(value),
             _ => {
-                let value = date::parse(text, format)?;
+                let value = parse(text)?;
                 self.text.clear();
                 self.text.extend_from_slice(text);
                 self.value = Some(value);
@@ -195,7 +187,7 @@ impl LastDate {
 
 /// A field's text; within quotes a doubled quote is one.
 #[inline]
-fn text((field, quoted): (&str, bool)) -> Cow<'_, str> {
+fn unquoted((field, quoted): (&str, bool)) -> Cow<'_, str> {
     if quoted && field.contains('"') {
         Cow::Owned(field.replace("\"\"", "\""))
     } else {
@@ -209,7 +201,7 @@ fn filled<'a>(rule: &'static Rule, field: (&'a str, bool)) -> Result<Cow<'a, str
     if field.0.bytes().all(|byte| byte.is_ascii_whitespace()) {
         return Err(rule.broken(format!("{} is empty", rule.column)));
     }
-    Ok(text(field))
+    Ok(unquoted(field))
 }
 
 /// A field's value, or why there is none.
@@ -237,37 +229,6 @@ fn kept(row: &[u8]) -> String {
     match std::str::from_utf8(row) {
         Ok(row) => row.to_owned(),
         Err(_) => row.iter().map(|&byte| char::from(byte)).collect(),
-    }
-}
-
-impl Line<'_> {
-    fn is_cancelled(&self) -> bool {
-        self.invoice_no.starts_with('C')
-    }
-
-    /// Counts what is worth a word.
-    fn warn(&self, warnings: &mut Warnings) {
-        warnings.missing_customer += u64::from(self.customer.is_none());
-        warnings.cancelled += u64::from(self.is_cancelled());
-        warnings.zero_price += u64::from(self.price == 0);
-    }
-
-    /// A hash of all values; `key` is worked in.
-    fn hash(&self, key: &mut Vec<u8>) -> u128 {
-        key.clear();
-        let texts = [&self.invoice_no, &self.stock_code, &self.description, &self.country];
-        // Their lengths, less than 16 MiB each, say which words are whose.
-        for text in texts {
-            key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        }
-        for text in texts {
-            words(text.as_bytes()).for_each(|word| key.extend_from_slice(&word.to_le_bytes()));
-        }
-        let customer = self.customer.unwrap_or(i64::MIN);
-        for number in [self.quantity, self.date.ms, self.price, customer] {
-            key.extend_from_slice(&number.to_le_bytes());
-        }
-        XxHash3_128::oneshot(key)
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) const COLUMNS: [&str; 8] = [
 ];
 
 /// The places of [`COLUMNS`] in a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
     /// Of each column, the place of its field.
     pub(crate) places: [usize; COLUMNS.len()],

@@ -31,7 +31,7 @@ const WAITING: usize = 8;
 pub(super) fn decode_all<R: Read + Send>(
     blocks: &mut Blocks<R>,
     first: Block,
-    mut decoders: Vec<Decoder>,
+    decoders: &mut [Decoder],
     take: &mut dyn FnMut(Decoded) -> Result<(), Error>,
 ) -> Result<(), Error> {
     if blocks.is_at_end() {
@@ -46,7 +46,7 @@ pub(super) fn decode_all<R: Read + Send>(
         let first_turn = senders.first().cloned();
         let mut first = Some(first);
         let decoded: Vec<_> = decoders
-            .into_iter()
+            .iter_mut()
             .zip(turns.into_iter().zip(senders))
             .map(|(decoder, (turns, next))| {
                 let (to_taker, decoded) = sync_channel(waiting);
@@ -72,7 +72,7 @@ pub(super) fn decode_all<R: Read + Send>(
 
 /// A decoder, and its ways to the other threads.
 struct DecoderThread<'env, R> {
-    decoder: Decoder,
+    decoder: &'env mut Decoder,
     turns: Receiver<&'env mut Blocks<R>>,
     next: Sender<&'env mut Blocks<R>>,
     to_taker: SyncSender<Result<Decoded, Error>>,
@@ -92,7 +92,7 @@ impl<'env, R: Read + Send> DecoderThread<'env, R> {
 
     /// Until the file ends, or whoever it gives to is gone.
     fn work(self, first: Option<Block>) {
-        let Self { mut decoder, turns, next, to_taker } = self;
+        let Self { decoder, turns, next, to_taker } = self;
         let mut memory = Vec::new();
         if let Some(block) = first {
             if to_taker.send(Ok(decoder.decode(&block))).is_err() {
@@ -126,8 +126,6 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use arrow::array::AsArray;
-
     use super::*;
     use crate::extract::date::DateFormat;
     use crate::extract::encoding::EncodingChoice;
@@ -157,15 +155,16 @@ mod tests {
         let mut blocks =
             Blocks::new(input, path.to_owned(), Compression::None, EncodingChoice::Auto);
         let (first, columns) = first_block(path, &mut blocks).unwrap();
-        let decoder = || Decoder::new(columns.clone(), DateFormat::Auto);
-        let decoders = (0..threads).map(|_| decoder()).collect();
+        let mut decoders: Vec<_> =
+            (0..threads).map(|number| Decoder::new(number, DateFormat::Auto)).collect();
+        decoders.iter_mut().for_each(|decoder| decoder.begin(&columns));
         let (mut numbers, mut taken) = (Vec::new(), 0);
-        let ended = decode_all(&mut blocks, first, decoders, &mut |decoded| {
+        let ended = decode_all(&mut blocks, first, &mut decoders, &mut |decoded| {
             if taken == taken_at_most {
                 return Err(Error::Stopped);
             }
             taken += 1;
-            let column = decoded.batch.column(0).as_string::<i32>();
+            let column = decoded.lines.headers.invoice_no;
             numbers.extend(column.iter().flatten().map(str::to_owned));
             Ok(())
         });

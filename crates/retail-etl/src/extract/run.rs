@@ -1,11 +1,10 @@
-//! The whole of it: files, one after the other, to batches, rejects and counts.
+//! The whole of it: files, one after the other, to lines, rejects and counts.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
 use memchr::memchr_iter;
 
 use crate::Error;
@@ -16,6 +15,7 @@ use crate::extract::header::Columns;
 use crate::extract::records::Records;
 use crate::extract::source::Source;
 use crate::extract::{ExtractOptions, Progress, input, pipeline};
+use crate::invoice_lines::InvoiceLines;
 use crate::quality::{Compression, FileRead, Quality};
 
 /// What came of reading.
@@ -27,7 +27,7 @@ pub struct Extracted {
     pub rejects: FinishedRejects,
 }
 
-/// Reads the files, gives each batch of good rows to `each`, in the order of the rows, and writes
+/// Reads the files, gives the good rows to `each`, a block at a time and in their order, and writes
 /// rejected rows down.
 ///
 /// # Errors
@@ -37,15 +37,17 @@ pub struct Extracted {
 pub fn extract(
     options: &ExtractOptions,
     progress: &mut Progress<'_>,
-    each: &mut dyn FnMut(RecordBatch) -> Result<(), Error>,
+    each: &mut dyn FnMut(InvoiceLines) -> Result<(), Error>,
 ) -> Result<Extracted, Error> {
     let files = input::find(&options.inputs)?;
+    let decoders = 0..options.threads.max(1);
     let mut extraction = Extraction {
         options,
         progress,
         each,
         all_bytes: files.iter().map(|file| stored_bytes(file)).sum(),
         read: Arc::default(),
+        decoders: decoders.map(|number| Decoder::new(number, options.date_format)).collect(),
         rejects: RejectFile::new(&options.rejects)?,
         duplicates: Duplicates::default(),
         quality: Quality::default(),
@@ -70,10 +72,11 @@ fn stored_bytes(file: &Path) -> u64 {
 struct Extraction<'a, 'p> {
     options: &'a ExtractOptions,
     progress: &'a mut Progress<'p>,
-    each: &'a mut dyn FnMut(RecordBatch) -> Result<(), Error>,
+    each: &'a mut dyn FnMut(InvoiceLines) -> Result<(), Error>,
     all_bytes: u64,
     /// Bytes read, of all files, as they are stored.
     read: Arc<AtomicU64>,
+    decoders: Vec<Decoder>,
     rejects: RejectFile,
     duplicates: Duplicates,
     quality: Quality,
@@ -92,13 +95,14 @@ impl Extraction<'_, '_> {
             Compression::None => rows_in(size, &first),
             _ => 0,
         };
-        let decoder = || Decoder::new(columns.clone(), self.options.date_format);
-        let decoders = (0..self.options.threads.max(1)).map(|_| decoder()).collect();
-        pipeline::decode_all(&mut blocks, first, decoders, &mut |decoded| {
+        let mut decoders = std::mem::take(&mut self.decoders);
+        decoders.iter_mut().for_each(|decoder| decoder.begin(&columns));
+        pipeline::decode_all(&mut blocks, first, &mut decoders, &mut |decoded| {
             // Not before the decoders are at work.
             self.duplicates.expect(std::mem::take(&mut expected));
             self.take(&path, decoded)
         })?;
+        self.decoders = decoders;
         let (encoding, bytes) = blocks.finish();
         let (bytes, xxh3) = bytes.finish(&path)?;
         if let Some(expected) = size.filter(|size| *size != bytes) {
@@ -120,16 +124,16 @@ impl Extraction<'_, '_> {
 
     /// Takes in what a block held.
     fn take(&mut self, path: &Path, decoded: Decoded) -> Result<(), Error> {
-        let Decoded { batch, rows, rejects, warnings, hashes } = decoded;
-        self.quality.add(rows, batch.num_rows() as u64, &warnings);
+        let Decoded { lines, rows, rejects, warnings } = decoded;
+        self.quality.add(rows, lines.len() as u64, &warnings);
         for reject in &rejects {
             *self.quality.rejected_by_rule.entry(reject.broken.rule.name).or_default() += 1;
         }
         self.rejects.add(path, &rejects)?;
         self.judge(false)?;
-        self.duplicates.add(&hashes);
+        self.duplicates.add(&lines.hash);
         self.progress.tell(self.read.load(Ordering::Relaxed), self.all_bytes);
-        if batch.num_rows() > 0 { (self.each)(batch) } else { Ok(()) }
+        if lines.is_empty() { Ok(()) } else { (self.each)(lines) }
     }
 
     /// Whether too many rows were rejected.

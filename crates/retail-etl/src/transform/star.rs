@@ -1,29 +1,30 @@
 //! Invoice lines as a star schema: facts that are numbers, and dimensions that say what these stand
 //! for.
 //!
-//! To group by a dense number takes a fraction of the time that the texts behind it take. And a
-//! line says again what the line before it said (the invoice, its customer, its country), so nearly
-//! all numbers are found by a look at the last one.
+//! To group by a dense number takes a fraction of the time that the texts behind it take.
 
 use std::hash::Hash;
+use std::iter::repeat_n;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, UInt32Array,
+    Array, ArrayRef, BooleanArray, BooleanBuilder, Decimal128Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, UInt32Array,
 };
-use arrow::datatypes::{DataType, Decimal128Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arus_models::PRICE_SCALE;
 use datafusion::error::DataFusionError;
 use hashbrown::HashMap;
 
-use super::texts::{Texts, next_number};
+use crate::invoice_lines::{InvoiceLines, NewLabels, is_cancelled};
+use crate::texts::{Texts, next_number};
 
 /// Digits of an amount: as many as there can be.
 const AMOUNT_PRECISION: u8 = 38;
 const AMOUNT: DataType = DataType::Decimal128(AMOUNT_PRECISION, PRICE_SCALE);
 
-/// The facts of a batch of lines.
+/// The facts of a block of lines.
 pub(super) struct Facts {
     /// What the lines say of products; a row for each line.
     ///
@@ -90,21 +91,31 @@ struct Label {
 
 /// All dimensions so far.
 pub(super) struct Star {
+    exclude_cancelled: bool,
     lines: SchemaRef,
     parts: SchemaRef,
-    invoices: Texts,
-    products: Texts,
-    descriptions: Texts,
-    countries: Texts,
+    invoices: Texts<1>,
+    products: Texts<1>,
+    descriptions: Texts<1>,
+    countries: Texts<1>,
     headers: Numbers<Header>,
     labels: Numbers<Label>,
-    /// The label that each product had last.
-    last_labels: Vec<u32>,
+    /// For each builder of lines: what its labels are here.
+    builders: Vec<Vec<Product>>,
+}
+
+/// Numbers of a label.
+#[derive(Clone, Copy)]
+struct Product {
+    product: u32,
+    label: u32,
 }
 
 impl Star {
-    pub(super) fn new() -> Self {
+    /// `exclude_cancelled`: whether cancelled invoices become neither facts nor dimensions.
+    pub(super) fn new(exclude_cancelled: bool) -> Self {
         Self {
+            exclude_cancelled,
             lines: lines_schema(),
             parts: parts_schema(),
             invoices: Texts::default(),
@@ -113,7 +124,7 @@ impl Star {
             countries: Texts::default(),
             headers: Numbers::default(),
             labels: Numbers::default(),
-            last_labels: Vec::new(),
+            builders: Vec::new(),
         }
     }
 
@@ -127,75 +138,45 @@ impl Star {
         &self.parts
     }
 
-    /// The facts of a batch of `invoice_schema()`. What is new in it goes into the dimensions.
-    pub(super) fn facts(&mut self, batch: &RecordBatch) -> Result<Facts, DataFusionError> {
-        let lines = Lines::of(batch)?;
-        let rows = batch.num_rows();
-        let [mut invoices, mut products, mut labels] =
-            std::array::from_fn(|_| Vec::with_capacity(rows));
-        let mut amounts: Vec<i128> = Vec::with_capacity(rows);
-        let mut parts = Parts::default();
-        let texts = lines.invoice_no.iter().zip(lines.stock_code.iter());
-        let texts = texts.zip(lines.description.iter()).zip(lines.country.iter());
-        let values = lines.cancelled.values().iter().zip(lines.month.values());
-        let values = values.zip(lines.customer_id.iter());
-        let numbers = lines.quantity.values().iter().zip(lines.unit_price.values());
-        for ((texts, values), (&quantity, &price)) in texts.zip(values).zip(numbers) {
-            let (((invoice_no, stock_code), description), country) = texts;
-            let ((cancelled, &month), customer) = values;
-            let invoice = self.invoices.number(invoice_no.unwrap_or_default());
-            let country = self.countries.number(country.unwrap_or_default());
-            let header =
-                self.headers.number(Header { invoice, cancelled, month, customer, country });
-            let product = self.products.number(stock_code.unwrap_or_default());
-            invoices.push(invoice);
-            products.push(product);
-            labels.push(self.label(product, description));
-            // 19 digits by 18: never more than an i128 holds.
-            let amount = i128::from(quantity).wrapping_mul(price);
-            amounts.push(amount);
-            parts.add(header, quantity, amount);
+    /// The facts of a block of lines. What is new in it goes into the dimensions.
+    pub(super) fn facts(&mut self, lines: &InvoiceLines) -> Result<Facts, DataFusionError> {
+        self.learn(lines.builder, &lines.new_labels);
+        let mut facts = FactsBuilder::with_capacity(lines.len(), lines.headers.len());
+        let mut end = 0;
+        for (index, &count) in lines.headers.lines.iter().enumerate() {
+            let of_header = end..end + count;
+            end = of_header.end;
+            let invoice_no = lines.headers.invoice_no.value(index);
+            let cancelled = is_cancelled(invoice_no);
+            if cancelled && self.exclude_cancelled {
+                continue;
+            }
+            let header = Header {
+                invoice: self.invoices.number([invoice_no]),
+                cancelled,
+                month: lines.headers.month[index],
+                customer: lines.headers.customer_id[index],
+                country: self.countries.number([lines.headers.country.value(index)]),
+            };
+            let number = self.headers.number(header);
+            facts.add(number, &header, &self.builders[lines.builder], lines, of_header);
         }
-        let columns = vec![
-            numbers_of(invoices),
-            numbers_of(products),
-            numbers_of(labels),
-            Arc::new(lines.cancelled.clone()),
-            Arc::new(lines.quantity.clone()),
-            amounts_of(amounts)?,
-        ];
-        let Parts { headers, quantities, amounts } = parts;
-        let parts = vec![
-            numbers_of(headers),
-            Arc::new(Int64Array::from(quantities)) as ArrayRef,
-            amounts_of(amounts)?,
-        ];
-        Ok(Facts {
-            lines: RecordBatch::try_new(Arc::clone(&self.lines), columns)?,
-            parts: RecordBatch::try_new(Arc::clone(&self.parts), parts)?,
-        })
+        facts.finish(&self.lines, &self.parts)
     }
 
-    #[inline]
-    fn label(&mut self, product: u32, description: Option<&str>) -> u32 {
-        match self.last_labels.get(product as usize) {
-            Some(&last) if self.is_called(last, description) => return last,
-            Some(_) => {}
-            // Products are numbered as they come, so this one is the next.
-            None => self.last_labels.push(0),
+    /// Gives numbers to labels that are new to a builder of lines.
+    fn learn(&mut self, builder: usize, new: &NewLabels) {
+        if self.builders.len() <= builder {
+            self.builders.resize_with(builder + 1, Vec::new);
         }
-        let description = description.map(|text| self.descriptions.number(text));
-        let label = self.labels.number(Label { product, description });
-        self.last_labels[product as usize] = label;
-        label
-    }
-
-    #[inline]
-    fn is_called(&self, label: u32, description: Option<&str>) -> bool {
-        match (self.labels.keys[label as usize].description, description) {
-            (Some(number), Some(text)) => self.descriptions.is(number, text),
-            (None, None) => true,
-            _ => false,
+        let known = &mut self.builders[builder];
+        known.truncate(new.first);
+        for (stock_code, description) in new.stock_code.iter().zip(&new.description) {
+            let product = self.products.number([stock_code.unwrap_or_default()]);
+            let description = description.filter(|description| !description.is_empty());
+            let description = description.map(|text| self.descriptions.number([text]));
+            let label = self.labels.number(Label { product, description });
+            known.push(Product { product, label });
         }
     }
 
@@ -211,30 +192,82 @@ impl Star {
     }
 }
 
-/// The columns of [`Facts::parts`] while they are made.
-#[derive(Default)]
-struct Parts {
-    headers: Vec<u32>,
+/// The columns of [`Facts`] while they are made.
+struct FactsBuilder {
+    invoices: Vec<u32>,
+    products: Vec<u32>,
+    labels: Vec<u32>,
+    cancelled: BooleanBuilder,
     quantities: Vec<i64>,
     amounts: Vec<i128>,
+    headers: Vec<u32>,
+    header_quantities: Vec<i64>,
+    header_amounts: Vec<i128>,
 }
 
-impl Parts {
-    /// One line more.
-    #[inline]
-    fn add(&mut self, header: u32, quantity: i64, amount: i128) {
-        match (self.headers.last(), self.quantities.last_mut(), self.amounts.last_mut()) {
-            // Nine digits by 27: many more lines than a batch has fit.
-            (Some(&last), Some(quantities), Some(amounts)) if last == header => {
-                *quantities = quantities.wrapping_add(quantity);
-                *amounts = amounts.wrapping_add(amount);
-            }
-            _ => {
-                self.headers.push(header);
-                self.quantities.push(quantity);
-                self.amounts.push(amount);
-            }
+impl FactsBuilder {
+    fn with_capacity(lines: usize, headers: usize) -> Self {
+        Self {
+            invoices: Vec::with_capacity(lines),
+            products: Vec::with_capacity(lines),
+            labels: Vec::with_capacity(lines),
+            cancelled: BooleanBuilder::with_capacity(lines),
+            quantities: Vec::with_capacity(lines),
+            amounts: Vec::with_capacity(lines),
+            headers: Vec::with_capacity(headers),
+            header_quantities: Vec::with_capacity(headers),
+            header_amounts: Vec::with_capacity(headers),
         }
+    }
+
+    /// The lines at `place`, which have this header.
+    fn add(
+        &mut self,
+        number: u32,
+        header: &Header,
+        products: &[Product],
+        lines: &InvoiceLines,
+        place: Range<usize>,
+    ) {
+        let of_lines = || lines.label[place.clone()].iter().map(|&label| products[label as usize]);
+        self.invoices.extend(repeat_n(header.invoice, place.len()));
+        self.products.extend(of_lines().map(|product| product.product));
+        self.labels.extend(of_lines().map(|product| product.label));
+        self.cancelled.append_n(place.len(), header.cancelled);
+        let quantities = &lines.quantity[place.clone()];
+        self.quantities.extend_from_slice(quantities);
+        // 9 digits by 18, and many more lines than a block has: never more than an i128 holds.
+        let prices = &lines.unit_price[place];
+        let amounts = quantities.iter().zip(prices);
+        let before = self.amounts.len();
+        self.amounts.extend(
+            amounts.map(|(&quantity, &price)| i128::from(quantity).wrapping_mul(i128::from(price))),
+        );
+        self.headers.push(number);
+        self.header_quantities
+            .push(quantities.iter().fold(0, |sum, it| i64::wrapping_add(sum, *it)));
+        let amounts = self.amounts[before..].iter();
+        self.header_amounts.push(amounts.fold(0, |sum, it| i128::wrapping_add(sum, *it)));
+    }
+
+    fn finish(mut self, lines: &SchemaRef, parts: &SchemaRef) -> Result<Facts, DataFusionError> {
+        let line_columns = vec![
+            numbers_of(self.invoices),
+            numbers_of(self.products),
+            numbers_of(self.labels),
+            Arc::new(self.cancelled.finish()),
+            Arc::new(Int64Array::from(self.quantities)),
+            amounts_of(self.amounts)?,
+        ];
+        let part_columns = vec![
+            numbers_of(self.headers),
+            Arc::new(Int64Array::from(self.header_quantities)) as ArrayRef,
+            amounts_of(self.header_amounts)?,
+        ];
+        Ok(Facts {
+            lines: RecordBatch::try_new(Arc::clone(lines), line_columns)?,
+            parts: RecordBatch::try_new(Arc::clone(parts), part_columns)?,
+        })
     }
 }
 
@@ -270,7 +303,7 @@ fn labels(labels: &[Label], descriptions: &StringArray) -> Result<RecordBatch, D
     ])
 }
 
-fn texts(number: &str, name: &str, texts: Texts) -> Result<RecordBatch, DataFusionError> {
+fn texts(number: &str, name: &str, texts: Texts<1>) -> Result<RecordBatch, DataFusionError> {
     let texts = texts.into_array();
     let number = (number, numbers_of((0..).take(texts.len()).collect()));
     table([number, (name, Arc::new(texts))])
@@ -284,141 +317,112 @@ fn numbers_of(numbers: Vec<u32>) -> ArrayRef {
     Arc::new(UInt32Array::from(numbers))
 }
 
-/// Numbers for keys that come again and again, most of them right after the last one.
+/// Numbers for keys that come again and again.
 struct Numbers<K> {
     numbers: HashMap<K, u32>,
     /// Each at its number.
     keys: Vec<K>,
-    last: u32,
 }
 
 impl<K> Default for Numbers<K> {
     fn default() -> Self {
-        Self { numbers: HashMap::new(), keys: Vec::new(), last: 0 }
+        Self { numbers: HashMap::new(), keys: Vec::new() }
     }
 }
 
 impl<K: Copy + Eq + Hash> Numbers<K> {
-    #[inline]
     fn number(&mut self, key: K) -> u32 {
-        if self.keys.get(self.last as usize) != Some(&key) {
-            let next = next_number(self.keys.len());
-            self.last = *self.numbers.entry(key).or_insert(next);
-            if self.last == next {
-                self.keys.push(key);
-            }
+        let next = next_number(self.keys.len());
+        let number = *self.numbers.entry(key).or_insert(next);
+        if number == next {
+            self.keys.push(key);
         }
-        self.last
-    }
-}
-
-/// The columns of a batch that facts are made of.
-struct Lines<'a> {
-    invoice_no: &'a StringArray,
-    stock_code: &'a StringArray,
-    description: &'a StringArray,
-    quantity: &'a Int64Array,
-    month: &'a Int32Array,
-    unit_price: &'a Decimal128Array,
-    customer_id: &'a Int64Array,
-    country: &'a StringArray,
-    cancelled: &'a BooleanArray,
-}
-
-impl<'a> Lines<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, DataFusionError> {
-        let column = |name: &str| {
-            let lacks = || DataFusionError::Internal(format!("invoice lines lack column {name}"));
-            batch.column_by_name(name).ok_or_else(lacks)
-        };
-        Ok(Self {
-            invoice_no: column("invoice_no")?.as_string(),
-            stock_code: column("stock_code")?.as_string(),
-            description: column("description")?.as_string(),
-            quantity: column("quantity")?.as_primitive::<Int64Type>(),
-            month: column("month")?.as_primitive::<Int32Type>(),
-            unit_price: column("unit_price")?.as_primitive::<Decimal128Type>(),
-            customer_id: column("customer_id")?.as_primitive::<Int64Type>(),
-            country: column("country")?.as_string(),
-            cancelled: column("cancelled")?.as_boolean(),
-        })
+        number
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::TimestampMillisecondArray;
-    use arrow::datatypes::UInt32Type;
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Decimal128Type, Int64Type, UInt32Type};
     use arrow::util::pretty::pretty_format_batches;
-    use arus_models::{PRICE_PRECISION, invoice_schema};
 
     use super::*;
+    use crate::invoice_lines::{DateTime, Line, LinesBuilder};
 
-    type Line<'a> = (&'a str, &'a str, Option<&'a str>, i64, Option<i64>, &'a str);
+    type Said = (&'static str, &'static str, &'static str, i64, Option<i64>, &'static str);
 
     /// Lines of December 2010, each for a pound.
-    fn batch(lines: &[Line<'_>]) -> RecordBatch {
-        let count = lines.len();
-        let price = Decimal128Array::from(vec![10_000; count])
-            .with_precision_and_scale(PRICE_PRECISION, PRICE_SCALE);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(lines.iter().map(|line| line.0))),
-            Arc::new(StringArray::from_iter_values(lines.iter().map(|line| line.1))),
-            Arc::new(StringArray::from_iter(lines.iter().map(|line| line.2))),
-            Arc::new(Int64Array::from_iter_values(lines.iter().map(|line| line.3))),
-            Arc::new(TimestampMillisecondArray::from(vec![1_291_191_960_000; count])),
-            Arc::new(Int32Array::from(vec![2010 * 12 + 11; count])),
-            Arc::new(price.unwrap()),
-            Arc::new(Int64Array::from_iter(lines.iter().map(|line| line.4))),
-            Arc::new(StringArray::from_iter_values(lines.iter().map(|line| line.5))),
-            Arc::new(BooleanArray::from_iter(
-                lines.iter().map(|line| Some(line.0.starts_with('C'))),
-            )),
-        ];
-        RecordBatch::try_new(invoice_schema(), columns).unwrap()
+    fn lines(builder: &mut LinesBuilder, lines: &[Said]) -> InvoiceLines {
+        for &(invoice_no, stock_code, description, quantity, customer_id, country) in lines {
+            builder.add(&Line {
+                invoice_no: invoice_no.into(),
+                stock_code: stock_code.into(),
+                description: description.into(),
+                quantity,
+                date: DateTime { ms: 1_291_191_960_000, month: 2010 * 12 + 11 },
+                unit_price: 10_000,
+                customer_id,
+                country: country.into(),
+            });
+        }
+        builder.finish()
+    }
+
+    fn numbers(facts: &RecordBatch, column: usize) -> &[u32] {
+        facts.column(column).as_primitive::<UInt32Type>().values()
     }
 
     #[test]
     fn lines_are_numbers_and_dimensions_say_which() {
-        let mut star = Star::new();
-        let batches = [
-            batch(&[
-                ("536365", "85123A", Some("HOLDER"), 6, Some(17850), "United Kingdom"),
-                ("536365", "71053", Some("LANTERN"), 6, Some(17850), "United Kingdom"),
-                ("C536379", "85123A", Some("HOLDER"), -1, None, "France"),
-            ]),
-            batch(&[
+        let mut star = Star::new(false);
+        // The second knows nothing of what the first has met.
+        let mut builders = [LinesBuilder::new(0), LinesBuilder::new(1)];
+        let first = lines(
+            &mut builders[0],
+            &[
+                ("536365", "85123A", "HOLDER", 6, Some(17850), "United Kingdom"),
+                ("536365", "71053", "LANTERN", 6, Some(17850), "United Kingdom"),
+                ("C536379", "85123A", "HOLDER", -1, None, "France"),
+            ],
+        );
+        let second = lines(
+            &mut builders[1],
+            &[
                 // Again a known invoice and product; another name, none, and the first one.
-                ("536365", "85123A", Some("holder, white"), 1, Some(17850), "United Kingdom"),
-                ("536365", "85123A", None, 1, Some(17850), "United Kingdom"),
-                ("536365", "85123A", Some("HOLDER"), 1, Some(17850), "United Kingdom"),
+                ("536365", "85123A", "holder, white", 1, Some(17850), "United Kingdom"),
+                ("536365", "85123A", "", 1, Some(17850), "United Kingdom"),
+                ("536365", "85123A", "HOLDER", 1, Some(17850), "United Kingdom"),
                 // Its lines disagree about the customer.
-                ("536365", "71053", Some("HOLDER"), 1, None, "United Kingdom"),
-            ]),
-        ];
-        let facts = batches.map(|batch| star.facts(&batch).unwrap());
+                ("536365", "71053", "HOLDER", 1, None, "United Kingdom"),
+            ],
+        );
+        let third = lines(&mut builders[0], &[("536380", "71053", "LANTERN", 2, None, "France")]);
+        let facts = [first, second, third].map(|lines| star.facts(&lines).unwrap());
         let parts: Vec<Vec<(u32, i64, i128)>> = facts
             .iter()
             .map(|facts| {
-                let headers = facts.parts.column(0).as_primitive::<UInt32Type>().values();
                 let quantities = facts.parts.column(1).as_primitive::<Int64Type>().values();
                 let amounts = facts.parts.column(2).as_primitive::<Decimal128Type>().values();
-                let rows = headers.iter().zip(quantities).zip(amounts);
+                let rows = numbers(&facts.parts, 0).iter().zip(quantities).zip(amounts);
                 rows.map(|((&header, &quantity), &amount)| (header, quantity, amount)).collect()
             })
             .collect();
-        let expected: [&[_]; 2] =
-            [&[(0, 12, 120_000), (1, -1, -10_000)], &[(0, 3, 30_000), (2, 1, 10_000)]];
+        let expected: [&[_]; 3] = [
+            &[(0, 12, 120_000), (1, -1, -10_000)],
+            &[(0, 3, 30_000), (2, 1, 10_000)],
+            &[(3, 2, 20_000)],
+        ];
         assert_eq!(parts, expected);
         let facts = facts.map(|facts| facts.lines);
-        let numbers = |column: usize| -> Vec<u32> {
-            let values =
-                facts.iter().map(|facts| facts.column(column).as_primitive::<UInt32Type>());
-            values.flat_map(|values| values.values().to_vec()).collect()
-        };
-        assert_eq!(numbers(0), [0, 0, 1, 0, 0, 0, 0], "invoices");
-        assert_eq!(numbers(1), [0, 1, 0, 0, 0, 0, 1], "products");
-        assert_eq!(numbers(2), [0, 1, 0, 2, 3, 0, 4], "labels");
+        let all = |column| facts.iter().flat_map(move |facts| numbers(facts, column)).copied();
+        assert_eq!(all(0).collect::<Vec<_>>(), [0, 0, 1, 0, 0, 0, 0, 2], "invoices");
+        assert_eq!(all(1).collect::<Vec<_>>(), [0, 1, 0, 0, 0, 0, 1, 1], "products");
+        assert_eq!(all(2).collect::<Vec<_>>(), [0, 1, 0, 2, 3, 0, 4, 1], "labels");
+        let cancelled = facts[0].column(3).as_boolean();
+        assert_eq!(cancelled.iter().flatten().collect::<Vec<_>>(), [false, false, true]);
+        let quantities = facts[0].column(4).as_primitive::<Int64Type>();
+        assert_eq!(quantities.values(), &[6, 6, -1]);
         let amounts = facts[0].column(5).as_primitive::<Decimal128Type>();
         assert_eq!(amounts.values(), &[60_000, 60_000, -10_000]);
         let shown = star
@@ -435,6 +439,7 @@ invoice_headers
 | 0      | 0       | false     | 24131 | 17850       | 0       |
 | 1      | 1       | true      | 24131 |             | 1       |
 | 2      | 0       | false     | 24131 |             | 0       |
+| 3      | 2       | false     | 24131 |             | 1       |
 +--------+---------+-----------+-------+-------------+---------+
 product_labels
 +-------+---------+---------------+
@@ -462,5 +467,24 @@ country_names
 +---------+----------------+
 "
         );
+    }
+    #[test]
+    fn cancelled_invoices_are_left_out() {
+        let mut star = Star::new(true);
+        let facts = star.facts(&lines(
+            &mut LinesBuilder::new(0),
+            &[
+                ("C1", "A", "a", -1, Some(1), "France"),
+                ("2", "B", "b", 2, Some(2), "Spain"),
+                ("C3", "A", "a", -3, Some(3), "Italy"),
+                ("4", "A", "a", 4, Some(2), "Spain"),
+            ],
+        ));
+        let Facts { lines, parts } = facts.unwrap();
+        assert_eq!(numbers(&lines, 0), [0, 1], "invoices");
+        assert_eq!(lines.column(4).as_primitive::<Int64Type>().values(), &[2, 4]);
+        assert_eq!(numbers(&parts, 0), [0, 1]);
+        let [(_, headers), .., (_, countries)] = star.dimensions().unwrap();
+        assert_eq!((headers.num_rows(), countries.num_rows()), (2, 1));
     }
 }

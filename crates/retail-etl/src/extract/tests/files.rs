@@ -15,8 +15,8 @@ fn every_compression_by_its_first_bytes_whatever_the_name() {
         ([zstd(one), zstd(other)].concat(), Compression::Zstd),
     ];
     for (bytes, compression) in cases {
-        let (batch, quality) = World::with(&bytes).extract().unwrap();
-        assert_eq!(batch.num_rows(), 2, "{compression}");
+        let (found, quality) = World::with(&bytes).extract().unwrap();
+        assert_eq!(found.len(), 2, "{compression}");
         let [file] = quality.files.as_slice() else { panic!("{:?}", quality.files) };
         assert_eq!((file.compression, file.bytes), (compression, bytes.len() as u64));
         assert_eq!(file.xxh3, twox_hash::XxHash3_128::oneshot(&bytes));
@@ -66,15 +66,15 @@ fn encodings_are_found_out_and_said() {
     for (text, choice, encoding, expected) in cases {
         let mut world = World::with(described(text));
         world.options.encoding = choice;
-        let (batch, quality) = world.extract().unwrap();
+        let (rows, quality) = world.extract().unwrap();
         assert_eq!(quality.files[0].encoding, encoding);
-        assert_eq!(strings(&batch, "description")[30_000], expected);
+        assert_eq!(rows[30_000].description, expected);
         assert_eq!(quality.rejected, 0);
     }
     let mut world = World::with(described(b"\xa320"));
     world.options.encoding = EncodingChoice::Utf8;
-    let (batch, quality) = world.extract().unwrap();
-    assert_eq!((batch.num_rows(), quality.rejected), (60_000, 1));
+    let (rows, quality) = world.extract().unwrap();
+    assert_eq!((rows.len(), quality.rejected), (60_000, 1));
     assert_eq!(world.rejects()[1][1..4], ["30002", "", "encoding"]);
 }
 
@@ -143,12 +143,11 @@ fn columns_in_any_order_and_others_beside_them() {
         "\u{feff}\"Country\",Extra,CustomerID,UnitPrice, InvoiceDate ,Quantity,Description,\
          StockCode,InvoiceNo\r\nUK,x,17850,2.55,12/1/2010 8:26,6,LANTERN,85123A,536365\r\n",
     );
-    let (batch, quality) = world.extract().unwrap();
+    let (rows, quality) = world.extract().unwrap();
     assert_eq!(quality.rejected, 0);
-    assert_eq!(strings(&batch, "invoice_no"), ["536365"]);
-    assert_eq!(strings(&batch, "country"), ["UK"]);
-    let customers = batch.column_by_name("customer_id").unwrap().as_primitive::<Int64Type>();
-    assert_eq!(customers.value(0), 17_850);
+    assert_eq!(texts(&rows, |row| &row.invoice_no), ["536365"]);
+    assert_eq!(texts(&rows, |row| &row.country), ["UK"]);
+    assert_eq!(rows[0].customer_id, Some(17_850));
 }
 
 #[test]
@@ -174,8 +173,8 @@ fn folders_and_globs_in_the_order_of_names_each_file_once() {
     for (inputs, expected) in cases {
         let paths = inputs.iter().map(|input| world.path(input).to_string_lossy().into_owned());
         world.options.inputs = paths.collect();
-        let (batch, quality) = world.extract().unwrap();
-        assert_eq!(strings(&batch, "invoice_no"), expected, "{inputs:?}");
+        let (rows, quality) = world.extract().unwrap();
+        assert_eq!(texts(&rows, |row| &row.invoice_no), expected, "{inputs:?}");
         assert_eq!(quality.files.len(), expected.len());
     }
 }

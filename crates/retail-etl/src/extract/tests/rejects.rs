@@ -11,8 +11,8 @@ fn the_reject_file() {
          1,2,3,4,5/32/2010 8:26,6,7,8\n"
     ));
     world.write("out/rejects.csv", "file,line,column,rule,reason,row\nthose of the last run\n");
-    let (batch, quality) = world.extract().unwrap();
-    assert_eq!((batch.num_rows(), quality.rejected), (2, 3));
+    let (rows, quality) = world.extract().unwrap();
+    assert_eq!((rows.len(), quality.rejected), (2, 3));
     let by_rule: Vec<_> = quality.rejected_by_rule.iter().map(|(rule, n)| (*rule, *n)).collect();
     assert_eq!(by_rule, [("date", 1), ("fields", 1), ("quantity", 1)]);
     let file = world.path("a.csv").to_string_lossy().into_owned();

@@ -1,5 +1,7 @@
 //! What comes of it: rows, warnings and fingerprints, and the same for any number of threads.
 
+use chrono::Datelike;
+
 use super::*;
 
 #[test]
@@ -35,9 +37,9 @@ fn any_number_of_threads_gives_the_same() {
     let mut results = Vec::new();
     for threads in [1, 2, 3, 7] {
         world.options.threads = threads;
-        let (batch, quality) = world.extract().unwrap();
+        let (rows, quality) = world.extract().unwrap();
         assert_eq!((quality.loaded, quality.rejected), (60_000, 120));
-        results.push((batch, quality.warnings, fs::read(&world.options.rejects).unwrap()));
+        results.push((rows, quality.warnings, fs::read(&world.options.rejects).unwrap()));
     }
     assert_eq!(world.rejects()[1][1], "1001");
     assert_eq!(world.rejects()[3][1], "2005", "1000 rows more and 4 lines");
@@ -48,15 +50,15 @@ fn any_number_of_threads_gives_the_same() {
 
 #[test]
 fn warnings_are_counted_and_the_rows_loaded() {
-    let rows = [
+    let lines = [
         ROW,
         "C536365,85123A,LANTERN,-6,12/1/2010 8:26,2.55,,United Kingdom",
         "536366,85123A,,6,12/1/2010 8:26,0.0,,United Kingdom",
         ROW,
         ROW,
     ];
-    let (batch, quality) = World::with(format!("{HEADER}\n{}", rows.join("\n"))).extract().unwrap();
-    assert_eq!((batch.num_rows(), quality.rejected), (5, 0));
+    let (rows, quality) = World::with(format!("{HEADER}\n{}", lines.join("\n"))).extract().unwrap();
+    assert_eq!((rows.len(), quality.rejected), (5, 0));
     let expected = Warnings { missing_customer: 2, cancelled: 1, zero_price: 1, duplicates: 2 };
     assert_eq!(quality.warnings, expected);
 }
@@ -86,8 +88,8 @@ fn the_sample_is_generated_and_clean() {
 
     let mut world = World::new();
     world.options.inputs = vec![path.to_string_lossy().into_owned()];
-    let (batch, quality) = world.extract().unwrap();
-    assert_eq!((batch.num_rows(), quality.rejected), (5_000, 0));
+    let (rows, quality) = world.extract().unwrap();
+    assert_eq!((rows.len(), quality.rejected), (5_000, 0));
     assert_eq!(quality.warnings, judged(&shipped).1);
 }
 
@@ -118,39 +120,36 @@ fn the_real_data() {
     let path = Path::new("../../../shared/data/online-retail-dataset.csv.zst");
     let packed = fs::read(path).unwrap();
     let unpacked = zstd::decode_all(packed.as_slice()).unwrap();
-    let (rows, warnings) = judged(&unpacked);
-    assert_eq!(rows, 541_909);
+    let (count, warnings) = judged(&unpacked);
+    assert_eq!(count, 541_909);
     let mut world = World::new();
     world.options.inputs = vec![path.to_string_lossy().into_owned()];
-    let (batch, quality) = world.extract().unwrap();
-    assert_eq!((batch.num_rows(), quality.rejected), (541_909, 0));
+    let (rows, quality) = world.extract().unwrap();
+    assert_eq!((rows.len(), quality.rejected), (541_909, 0));
     assert_eq!(quality.warnings, warnings);
     assert_eq!(quality.files[0].encoding, Encoding::Utf8);
-    same_values(&batch, &unpacked);
+    same_values(&rows, &unpacked);
 }
 
 /// Every value of every row, read by the `csv` crate, `chrono` and the standard library.
-fn same_values(batch: &RecordBatch, csv: &[u8]) {
-    let column = |name: &str| batch.column_by_name(name).unwrap();
-    let [invoice, stock, description, country] =
-        ["invoice_no", "stock_code", "description", "country"].map(|name| strings(batch, name));
-    let quantity = column("quantity").as_primitive::<Int64Type>();
-    let customer = column("customer_id").as_primitive::<Int64Type>();
-    let date = column("invoice_date").as_primitive::<TimestampMillisecondType>();
-    let price = column("unit_price").as_primitive::<arrow::datatypes::Decimal128Type>();
+fn same_values(rows: &[Row], csv: &[u8]) {
     let mut reader = csv::Reader::from_reader(csv);
-    for (i, row) in reader.records().enumerate() {
+    for (row, found) in reader.records().zip(rows) {
         let row = row.unwrap();
-        let text = |at: usize| if row[at].is_empty() { "(null)" } else { &row[at] };
-        assert_eq!([invoice[i], stock[i], description[i]], [&row[0], &row[1], text(2)], "{i}");
-        assert_eq!(country[i], &row[7], "{i}");
-        assert_eq!(quantity.value(i), row[3].parse::<i64>().unwrap(), "{i}");
         let time = chrono::NaiveDateTime::parse_from_str(&row[4], "%m/%d/%Y %H:%M").unwrap();
-        assert_eq!(date.value(i), time.and_utc().timestamp_millis(), "{i}");
-        let units = row[5].parse::<f64>().unwrap() * 10_000.0;
-        assert_eq!(price.value(i), units.round() as i128, "{i}");
-        let expected = (!row[6].is_empty()).then(|| row[6].parse::<i64>().unwrap());
-        assert_eq!(customer.is_valid(i).then(|| customer.value(i)), expected, "{i}");
+        let expected = Row {
+            invoice_no: row[0].to_owned(),
+            stock_code: row[1].to_owned(),
+            description: row[2].to_owned(),
+            quantity: row[3].parse().unwrap(),
+            date_ms: time.and_utc().timestamp_millis(),
+            month: time.year() * 12 + time.month0() as i32,
+            unit_price: (row[5].parse::<f64>().unwrap() * 10_000.0).round() as i64,
+            customer_id: (!row[6].is_empty()).then(|| row[6].parse().unwrap()),
+            country: row[7].to_owned(),
+            cancelled: row[0].starts_with('C'),
+        };
+        assert_eq!(*found, expected);
     }
 }
 
@@ -188,23 +187,16 @@ proptest! {
             writer.write_record(row).unwrap();
         }
         let world = World::with(writer.into_inner().unwrap());
-        let (batch, quality) = world.extract().unwrap();
+        let (found, quality) = world.extract().unwrap();
         prop_assert_eq!(quality.rejected, 0);
-        let values = |name: &str| batch.column_by_name(name).unwrap().clone();
-        let quantity = values("quantity");
-        let customer = values("customer_id");
-        for (i, row) in rows.iter().enumerate() {
-            let text = |name: &str| strings(&batch, name)[i].to_owned();
-            prop_assert_eq!(text("invoice_no"), row[0].as_str());
-            prop_assert_eq!(text("stock_code"), row[1].as_str());
-            let description = if row[2].is_empty() { "(null)" } else { &row[2] };
-            prop_assert_eq!(text("description"), description);
-            prop_assert_eq!(text("country"), row[7].as_str());
-            let quantity = quantity.as_primitive::<Int64Type>().value(i);
-            prop_assert_eq!(quantity, row[3].parse::<i64>().unwrap());
-            let customer = customer.as_primitive::<Int64Type>();
-            let expected = row[6].strip_suffix(".0").unwrap_or(&row[6]).parse::<i64>().ok();
-            prop_assert_eq!(customer.is_valid(i).then(|| customer.value(i)), expected);
+        for (row, found) in rows.iter().zip(&found) {
+            prop_assert_eq!(&found.invoice_no, &row[0]);
+            prop_assert_eq!(&found.stock_code, &row[1]);
+            prop_assert_eq!(&found.description, &row[2]);
+            prop_assert_eq!(&found.country, &row[7]);
+            prop_assert_eq!(found.quantity, row[3].parse::<i64>().unwrap());
+            let customer_id = row[6].strip_suffix(".0").unwrap_or(&row[6]).parse::<i64>().ok();
+            prop_assert_eq!(found.customer_id, customer_id);
         }
     }
 }

@@ -1,0 +1,222 @@
+//! Builds lines: finds out what they say again.
+
+use std::borrow::Cow;
+
+use arrow::array::{Array, StringBuilder};
+use twox_hash::XxHash3_128;
+
+use super::{Headers, InvoiceLines, NewLabels, is_cancelled};
+use crate::texts::Texts;
+use crate::words::{same, words};
+
+/// Labels are forgotten when they hold so many bytes of text: of the real data they hold 200 kB.
+const MOST_LABEL_BYTES: usize = 4 << 20;
+
+/// A row whose values are all good. Texts are borrowed where they stand in the file as they are.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) invoice_no: Cow<'a, str>,
+    pub(crate) stock_code: Cow<'a, str>,
+    /// Empty, if there is none.
+    pub(crate) description: Cow<'a, str>,
+    pub(crate) quantity: i64,
+    pub(crate) date: DateTime,
+    /// In units of 1/10000 pound.
+    pub(crate) unit_price: i64,
+    pub(crate) customer_id: Option<i64>,
+    pub(crate) country: Cow<'a, str>,
+}
+
+/// A point of the calendar and the clock on the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DateTime {
+    /// As if it were UTC: ms since the Unix epoch.
+    pub(crate) ms: i64,
+    /// Year · 12 + month − 1.
+    pub(crate) month: i32,
+}
+
+/// Builds the lines of one block after the other.
+pub(crate) struct LinesBuilder {
+    number: usize,
+    labels: Labels,
+    headers: HeadersBuilder,
+    label: Vec<u32>,
+    quantity: Vec<i64>,
+    unit_price: Vec<i64>,
+    hash: Vec<u128>,
+    /// What values are put together in to be hashed.
+    key: Vec<u8>,
+}
+
+/// All labels so far.
+#[derive(Default)]
+struct Labels {
+    /// Stock code and description.
+    texts: Texts<2>,
+    /// Of each a hash.
+    hashes: Vec<u128>,
+    /// Those since the last block.
+    new_stock_codes: StringBuilder,
+    new_descriptions: StringBuilder,
+}
+
+/// The headers of a block while they are built.
+#[derive(Default)]
+struct HeadersBuilder {
+    lines: Vec<usize>,
+    invoice_no: StringBuilder,
+    date_ms: Vec<i64>,
+    month: Vec<i32>,
+    customer_id: Vec<Option<i64>>,
+    country: StringBuilder,
+    /// A hash of the last one.
+    last_hash: u128,
+}
+
+impl LinesBuilder {
+    /// No lines yet. Builders whose lines come together must have different numbers.
+    pub(crate) fn new(number: usize) -> Self {
+        Self {
+            number,
+            labels: Labels::default(),
+            headers: HeadersBuilder::default(),
+            label: Vec::new(),
+            quantity: Vec::new(),
+            unit_price: Vec::new(),
+            hash: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
+    /// One line more.
+    #[inline]
+    pub(crate) fn add(&mut self, line: &Line<'_>) {
+        if !self.headers.last_is_of(line) {
+            self.headers.push(line, &mut self.key);
+        }
+        if let Some(lines) = self.headers.lines.last_mut() {
+            *lines += 1;
+        }
+        let label = self.labels.number([&line.stock_code, &line.description], &mut self.key);
+        self.label.push(label);
+        self.quantity.push(line.quantity);
+        self.unit_price.push(line.unit_price);
+        let (header, label) = (self.headers.last_hash, self.labels.hashes[label as usize]);
+        self.hash.push(hash_of_line(header, label, line));
+    }
+
+    /// The lines that were added since the last time.
+    pub(crate) fn finish(&mut self) -> InvoiceLines {
+        InvoiceLines {
+            builder: self.number,
+            headers: self.headers.finish(),
+            new_labels: self.labels.take_new(),
+            label: taken(&mut self.label),
+            quantity: taken(&mut self.quantity),
+            unit_price: taken(&mut self.unit_price),
+            hash: taken(&mut self.hash),
+        }
+    }
+}
+
+/// The values; there is room for as many again.
+fn taken<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len());
+    std::mem::replace(values, room)
+}
+
+impl Labels {
+    #[inline]
+    fn number(&mut self, texts: [&str; 2], key: &mut Vec<u8>) -> u32 {
+        let number = self.texts.number(texts);
+        if number as usize == self.hashes.len() {
+            self.hashes.push(hash(key, texts, []));
+            self.new_stock_codes.append_value(texts[0]);
+            self.new_descriptions.append_value(texts[1]);
+        }
+        number
+    }
+
+    fn take_new(&mut self) -> NewLabels {
+        let stock_code = self.new_stock_codes.finish();
+        let first = self.hashes.len() - stock_code.len();
+        let description = self.new_descriptions.finish();
+        if self.texts.bytes() > MOST_LABEL_BYTES {
+            *self = Self::default();
+        }
+        NewLabels { first, stock_code, description }
+    }
+}
+
+impl HeadersBuilder {
+    #[inline]
+    fn last_is_of(&self, line: &Line<'_>) -> bool {
+        self.date_ms.last() == Some(&line.date.ms)
+            && self.customer_id.last() == Some(&line.customer_id)
+            && same(last(&self.invoice_no), line.invoice_no.as_bytes())
+            && same(last(&self.country), line.country.as_bytes())
+    }
+
+    fn push(&mut self, line: &Line<'_>, key: &mut Vec<u8>) {
+        self.lines.push(0);
+        self.invoice_no.append_value(&line.invoice_no);
+        self.date_ms.push(line.date.ms);
+        self.month.push(line.date.month);
+        self.customer_id.push(line.customer_id);
+        self.country.append_value(&line.country);
+        let customer = line.customer_id.unwrap_or(i64::MIN);
+        self.last_hash = hash(key, [&line.invoice_no, &line.country], [line.date.ms, customer]);
+    }
+
+    fn finish(&mut self) -> Headers {
+        Headers {
+            lines: taken(&mut self.lines),
+            invoice_no: self.invoice_no.finish(),
+            date_ms: taken(&mut self.date_ms),
+            month: taken(&mut self.month),
+            customer_id: taken(&mut self.customer_id),
+            country: self.country.finish(),
+        }
+    }
+}
+
+/// The text that was appended last; empty, if there is none.
+#[inline]
+fn last(texts: &StringBuilder) -> &[u8] {
+    match texts.offsets_slice() {
+        [.., start, end] => &texts.values_slice()[*start as usize..*end as usize],
+        _ => &[],
+    }
+}
+
+/// A hash of all values, by `key`.
+fn hash<const N: usize>(key: &mut Vec<u8>, texts: [&str; 2], numbers: [i64; N]) -> u128 {
+    key.clear();
+    // Their lengths, less than 16 MiB each, say which words are whose.
+    for text in texts {
+        key.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    }
+    for text in texts {
+        words(text.as_bytes()).for_each(|word| key.extend_from_slice(&word.to_le_bytes()));
+    }
+    numbers.iter().for_each(|number| key.extend_from_slice(&number.to_le_bytes()));
+    XxHash3_128::oneshot(key)
+}
+
+#[inline]
+fn hash_of_line(header: u128, label: u128, line: &Line<'_>) -> u128 {
+    let mut key = [0; 48];
+    key[..16].copy_from_slice(&header.to_le_bytes());
+    key[16..32].copy_from_slice(&label.to_le_bytes());
+    key[32..40].copy_from_slice(&line.quantity.to_le_bytes());
+    key[40..].copy_from_slice(&line.unit_price.to_le_bytes());
+    XxHash3_128::oneshot(&key)
+}
+
+impl Line<'_> {
+    /// Whether the invoice is a cancellation.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        is_cancelled(&self.invoice_no)
+    }
+}
