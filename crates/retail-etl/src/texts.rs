@@ -2,9 +2,8 @@
 
 use arrow::array::{StringArray, StringBuilder};
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
-use crate::words::{same, words};
+use crate::words::{hash, same};
 
 /// All texts so far, `N` of which belong together; each such has the number of different ones that
 /// came before it.
@@ -24,18 +23,29 @@ impl<const N: usize> Texts<N> {
     /// The number of these.
     #[inline]
     pub(crate) fn number(&mut self, of: [&str; N]) -> u32 {
-        let Self { numbers, texts } = self;
-        let hash = hash(of);
-        let is_it = |known: &Known| known.hash == hash && is(texts, known.number as usize, of);
-        match numbers.entry(hash, is_it, |known| known.hash) {
-            Entry::Occupied(entry) => entry.get().number,
-            Entry::Vacant(entry) => {
-                let number = next_number((texts.offsets_slice().len() - 1) / N);
-                entry.insert(Known { hash, number });
-                of.iter().for_each(|text| texts.append_value(text));
-                number
-            }
+        let hash = of.iter().fold(0, |before, text| hash(before, text));
+        let is_it = |known: &Known| known.hash == hash && self.is(known.number as usize, of);
+        match self.numbers.find(hash, is_it) {
+            Some(known) => known.number,
+            None => self.insert(hash, of),
         }
+    }
+
+    /// Whether these have this number, which is one that was given.
+    #[inline]
+    fn is(&self, number: usize, of: [&str; N]) -> bool {
+        let offsets = &self.texts.offsets_slice()[number * N..=number * N + N];
+        let places = offsets.array_windows().map(|&[start, end]| start as usize..end as usize);
+        let bytes = self.texts.values_slice();
+        places.zip(of).all(|(place, text)| same(&bytes[place], text.as_bytes()))
+    }
+
+    #[cold]
+    fn insert(&mut self, hash: u64, of: [&str; N]) -> u32 {
+        let number = next_number((self.texts.offsets_slice().len() - 1) / N);
+        self.numbers.insert_unique(hash, Known { hash, number }, |known| known.hash);
+        of.iter().for_each(|text| self.texts.append_value(text));
+        number
     }
 
     /// Bytes of all texts.
@@ -47,30 +57,6 @@ impl<const N: usize> Texts<N> {
 /// What comes after so many.
 pub(crate) fn next_number(count: usize) -> u32 {
     u32::try_from(count).expect("less than four thousand million different ones")
-}
-
-#[inline]
-fn hash<const N: usize>(of: [&str; N]) -> u64 {
-    /// An odd number with as many ones as zeros, from the golden ratio.
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| {
-        let product = u128::from(hash ^ word) * u128::from(FACTOR);
-        product as u64 ^ (product >> 64) as u64
-    };
-    let mixed = of.iter().fold(0_u64, |hash, text| {
-        words(text.as_bytes()).fold(hash.wrapping_add(text.len() as u64), mix)
-    });
-    mixed.wrapping_mul(FACTOR)
-}
-
-/// Whether these have this number, which is one that was given.
-#[inline]
-fn is<const N: usize>(texts: &StringBuilder, number: usize, of: [&str; N]) -> bool {
-    let offsets = &texts.offsets_slice()[number * N..=number * N + N];
-    let mut known = offsets.array_windows().map(|&[start, end]| start as usize..end as usize);
-    of.iter().all(|text| {
-        known.next().is_some_and(|place| same(&texts.values_slice()[place], text.as_bytes()))
-    })
 }
 
 impl Texts<1> {

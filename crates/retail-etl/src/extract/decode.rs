@@ -81,46 +81,39 @@ impl Decoder {
                 Some(text) => Ok(&text[record.start..record.end]),
                 None => std::str::from_utf8(&bytes[record.start..record.end]),
             };
-            let line = match text {
+            let taken = match text {
                 _ if record.broken => Err(rules::QUOTES.broken(
                     "a quote begins a field of this line and is not closed before a comma or the \
                      line's end",
                 )),
                 Ok(text) if has_nul && text.contains('\0') => Err(rules::NUL
                     .broken("the row holds a NUL character, which no database takes as text")),
-                Ok(text) => self.line(text, record.start, &fields),
+                Ok(text) => self.take(text, record.start, &fields, &mut warnings),
                 Err(error) => Err(rules::ENCODING.broken(format!(
                     "byte {} of the row is not valid UTF-8, which the file is; convert the file, \
                      or say --encoding iso-8859-1",
                     error.valid_up_to() + 1
                 ))),
             };
-            match line {
-                Ok(line) => {
-                    warnings.missing_customer += u64::from(line.customer_id.is_none());
-                    warnings.cancelled += u64::from(line.is_cancelled());
-                    warnings.zero_price += u64::from(line.unit_price == 0);
-                    self.lines.add(&line);
-                }
-                Err(broken) => {
-                    let row = kept(&bytes[record.start..record.end]);
-                    rejects.push(Reject { line: record.line, broken, row });
-                }
+            if let Err(broken) = taken {
+                let row = kept(&bytes[record.start..record.end]);
+                rejects.push(Reject { line: record.line, broken, row });
             }
         }
         self.fields = fields;
         Decoded { lines: self.lines.finish(), rows, rejects, warnings }
     }
 
-    /// Checks a row against the rules, in their order. `text` begins at `start` of the text that
-    /// `fields` are about.
+    /// Takes a row in, if it keeps all rules, which are looked at in their order. `text` begins at `start`
+    /// of the text that `fields` are about.
     #[inline]
-    fn line<'a>(
+    fn take(
         &mut self,
-        text: &'a str,
+        text: &str,
         start: usize,
         fields: &[Field],
-    ) -> Result<Line<'a>, Broken> {
+        warnings: &mut Warnings,
+    ) -> Result<(), Broken> {
         if fields.len() != self.columns.width {
             let plural = if fields.len() == 1 { "" } else { "s" };
             return Err(rules::FIELDS.broken(format!(
@@ -139,7 +132,7 @@ impl Decoder {
         };
         let [invoice_no, stock_code, description, quantity, date, price, customer, country] =
             self.columns.places;
-        Ok(Line {
+        let line = Line {
             invoice_no: filled(&rules::INVOICE_NUMBER, field(invoice_no))?,
             stock_code: filled(&rules::STOCK_CODE, field(stock_code))?,
             description: unquoted(field(description)),
@@ -155,7 +148,12 @@ impl Decoder {
                 })?),
             },
             country: unquoted(field(country)),
-        })
+        };
+        warnings.missing_customer += u64::from(line.customer_id.is_none());
+        warnings.cancelled += u64::from(line.is_cancelled());
+        warnings.zero_price += u64::from(line.unit_price == 0);
+        self.lines.add(&line);
+        Ok(())
     }
 }
 
@@ -188,10 +186,14 @@ impl<T: Copy> Last<T> {
 /// A field's text; within quotes a doubled quote is one.
 #[inline]
 fn unquoted((field, quoted): (&str, bool)) -> Cow<'_, str> {
-    if quoted && field.contains('"') {
-        Cow::Owned(field.replace("\"\"", "\""))
-    } else {
-        Cow::Borrowed(field)
+    if quoted { without_doubled_quotes(field) } else { Cow::Borrowed(field) }
+}
+
+#[cold]
+fn without_doubled_quotes(field: &str) -> Cow<'_, str> {
+    match field.contains('"') {
+        true => Cow::Owned(field.replace("\"\"", "\"")),
+        false => Cow::Borrowed(field),
     }
 }
 

@@ -7,7 +7,7 @@ use twox_hash::XxHash3_128;
 
 use super::{Headers, InvoiceLines, NewLabels, is_cancelled};
 use crate::texts::Texts;
-use crate::words::{same, words};
+use crate::words::same;
 
 /// Labels are forgotten when they hold so many bytes of text: of the real data they hold 200 kB.
 const MOST_LABEL_BYTES: usize = 4 << 20;
@@ -193,12 +193,10 @@ fn last(texts: &StringBuilder) -> &[u8] {
 /// A hash of all values, by `key`.
 fn hash<const N: usize>(key: &mut Vec<u8>, texts: [&str; 2], numbers: [i64; N]) -> u128 {
     key.clear();
-    // Their lengths, less than 16 MiB each, say which words are whose.
     for text in texts {
-        key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    }
-    for text in texts {
-        words(text.as_bytes()).for_each(|word| key.extend_from_slice(&word.to_le_bytes()));
+        // Its length says where it ends.
+        key.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        key.extend_from_slice(text.as_bytes());
     }
     numbers.iter().for_each(|number| key.extend_from_slice(&number.to_le_bytes()));
     XxHash3_128::oneshot(key)
