@@ -1,6 +1,7 @@
 //! From a block of text to invoice lines: the rules are applied here.
 
 use std::borrow::Cow;
+use std::mem::take;
 
 use memchr::memchr;
 
@@ -11,7 +12,7 @@ use crate::extract::date::{self, DateFormat};
 use crate::extract::encoding::to_utf8;
 use crate::extract::header::Columns;
 use crate::extract::number;
-use crate::extract::records::{Field, Records};
+use crate::extract::records::{Field, Marks, Records};
 use crate::invoice_lines::{DateTime, InvoiceLines, Line, LinesBuilder};
 use crate::quality::Warnings;
 use crate::words::same;
@@ -36,6 +37,7 @@ pub(crate) struct Decoder {
     columns: Columns,
     date_format: DateFormat,
     lines: LinesBuilder,
+    marks: Marks,
     fields: Vec<Field>,
     last_date: Last<DateTime>,
     last_customer: Last<i64>,
@@ -54,6 +56,7 @@ impl Decoder {
             columns: Columns::default(),
             date_format,
             lines: LinesBuilder::new(number),
+            marks: Marks::default(),
             fields: Vec::new(),
             last_date: Last::default(),
             last_customer: Last::default(),
@@ -73,8 +76,9 @@ impl Decoder {
         let has_nul = memchr(0, &bytes).is_some();
         let mut warnings = Warnings::default();
         let (mut rows, mut rejects) = (0, Vec::new());
-        let mut records = Records::new(&bytes, 0, block.line);
-        let mut fields = std::mem::take(&mut self.fields);
+        let (mut marks, mut fields) = (take(&mut self.marks), take(&mut self.fields));
+        marks.find(&bytes);
+        let mut records = Records::new(&bytes, block.line, self.columns.width, &marks);
         while let Some(record) = records.next(&mut fields) {
             rows += 1;
             let text = match whole {
@@ -100,7 +104,7 @@ impl Decoder {
                 rejects.push(Reject { line: record.line, broken, row });
             }
         }
-        self.fields = fields;
+        (self.marks, self.fields) = (marks, fields);
         Decoded { lines: self.lines.finish(), rows, rejects, warnings }
     }
 

@@ -5,8 +5,11 @@
 //! quote is not closed so (or only after a megabyte), the record is broken, and it ends with the
 //! line that the quote is on: one stray quote costs one line, not the rest of the file.
 
+mod marks;
+
 use memchr::{memchr, memchr_iter, memrchr};
-use wide::u8x16;
+
+pub(crate) use marks::Marks;
 
 /// A quoted field may be this long, bytes.
 const MAX_QUOTED: usize = 1 << 20;
@@ -40,15 +43,17 @@ pub(crate) struct Records<'a> {
     text: &'a [u8],
     position: usize,
     line: u64,
-    marks: Marks,
+    /// Fields that nearly every record has.
+    width: usize,
+    /// Where the marks are that were not passed yet.
+    marks: &'a [u32],
 }
 
 impl<'a> Records<'a> {
-    /// The records from `position` on, where line `line` begins.
-    pub(crate) fn new(text: &'a [u8], position: usize, line: u64) -> Self {
-        let mut marks = Marks::default();
-        marks.skip_to(text, position);
-        Self { text, position, line, marks }
+    /// The records of the text, whose marks these are; on its first line begins line `line`. They are found
+    /// quickest where they have `width` fields without quotes.
+    pub(crate) fn new(text: &'a [u8], line: u64, width: usize, marks: &'a Marks) -> Self {
+        Self { text, position: 0, line, width, marks: marks.places() }
     }
 
     /// Where the next record begins, and its line.
@@ -57,9 +62,50 @@ impl<'a> Records<'a> {
     }
 
     /// The next record; its fields replace those in `fields`.
+    #[inline]
     pub(crate) fn next(&mut self, fields: &mut Vec<Field>) -> Option<Record> {
         fields.clear();
         self.skip_empty_lines();
+        match self.usual(fields) {
+            Some(record) => Some(record),
+            None => self.any(fields),
+        }
+    }
+
+    /// The next record, if it is as most are: of so many fields as expected, and without quotes.
+    #[inline]
+    fn usual(&mut self, fields: &mut Vec<Field>) -> Option<Record> {
+        let (marks, rest) = self.marks.split_at_checked(self.width)?;
+        let (&newline, commas) = marks.split_last()?;
+        let is = |mark: u32, byte: u8| self.text[mark as usize] == byte;
+        // Not one after the other, which would have to be guessed.
+        let all_commas = commas.iter().fold(true, |all, &mark| all & is(mark, b','));
+        if !(all_commas & is(newline, b'\n')) {
+            return None;
+        }
+        let (start, line) = (self.position, self.line);
+        let mut field = start;
+        fields.extend(marks.iter().map(|&mark| {
+            let end = mark as usize;
+            let found = Field { start: field, end, quoted: false };
+            field = end + 1;
+            found
+        }));
+        let mut end = newline as usize;
+        if let Some(last) = fields.last_mut()
+            && self.text[last.start..last.end].ends_with(b"\r")
+        {
+            last.end -= 1;
+            end -= 1;
+        }
+        self.marks = rest;
+        self.position = field;
+        self.line += 1;
+        Some(Record { start, end, line, broken: false })
+    }
+
+    /// The next record, whatever it is like.
+    fn any(&mut self, fields: &mut Vec<Field>) -> Option<Record> {
         let text = self.text;
         let (start, line) = (self.position, self.line);
         if start == text.len() {
@@ -67,12 +113,14 @@ impl<'a> Records<'a> {
         }
         let mut field = start;
         loop {
-            let Some(mark) = self.marks.next(text) else {
+            let Some((&mark, rest)) = self.marks.split_first() else {
                 let end = text.len() - usize::from(text.ends_with(b"\r") && text.len() > field);
                 fields.push(Field { start: field, end, quoted: false });
                 self.position = text.len();
                 return Some(Record { start, end, line, broken: false });
             };
+            let mark = mark as usize;
+            self.marks = rest;
             match text[mark] {
                 b',' => {
                     fields.push(Field { start: field, end: mark, quoted: false });
@@ -97,7 +145,7 @@ impl<'a> Records<'a> {
                             return Some(self.end_at(newline, record));
                         }
                         field = after + 1;
-                        self.marks.skip_to(text, field);
+                        self.pass_marks_before(field);
                     }
                     Quoted::Broken | Quoted::Unfinished => {
                         fields.clear();
@@ -118,27 +166,26 @@ impl<'a> Records<'a> {
     fn end_at(&mut self, newline: usize, record: Record) -> Record {
         self.position = (newline + 1).min(self.text.len());
         self.line += 1;
-        self.marks.skip_to(self.text, self.position);
+        self.pass_marks_before(self.position);
         record
     }
 
+    #[inline]
     fn skip_empty_lines(&mut self) {
-        let begin = self.position;
-        loop {
+        while let Some(b'\n' | b'\r') = self.text.get(self.position) {
             match &self.text[self.position..] {
-                [b'\n', ..] => self.position += 1,
+                [b'\n', ..] | [b'\r'] => self.position += 1,
                 [b'\r', b'\n', ..] => self.position += 2,
-                [b'\r'] => {
-                    self.position += 1;
-                    break;
-                }
                 _ => break,
             }
             self.line += 1;
+            self.pass_marks_before(self.position);
         }
-        if self.position != begin {
-            self.marks.skip_to(self.text, self.position);
-        }
+    }
+
+    fn pass_marks_before(&mut self, position: usize) {
+        let passed = self.marks.iter().take_while(|&&mark| (mark as usize) < position).count();
+        self.marks = &self.marks[passed..];
     }
 }
 
@@ -203,68 +250,6 @@ fn quoted_field(text: &[u8], open: usize, is_end: bool) -> Quoted {
         };
     }
     if is_end || text.len() >= open + MAX_QUOTED { Quoted::Broken } else { Quoted::Unfinished }
-}
-
-/// Finds commas, line feeds and quotes, 64 bytes at a time.
-#[derive(Default)]
-struct Marks {
-    /// Where the 64 bytes begin that `found` is about.
-    base: usize,
-    /// Bit i: byte `base + i` is one, and was not given yet.
-    found: u64,
-}
-
-impl Marks {
-    const WIDTH: usize = 64;
-
-    /// The next one.
-    fn next(&mut self, text: &[u8]) -> Option<usize> {
-        while self.found == 0 {
-            self.base += Self::WIDTH;
-            if self.base >= text.len() {
-                return None;
-            }
-            self.found = look(text, self.base);
-        }
-        let bit = self.found.trailing_zeros() as usize;
-        self.found &= self.found - 1;
-        Some(self.base + bit)
-    }
-
-    /// Goes on at `position`.
-    fn skip_to(&mut self, text: &[u8], position: usize) {
-        let base = position / Self::WIDTH * Self::WIDTH;
-        let found = if base == self.base && self.found != 0 {
-            self.found
-        } else if base < text.len() {
-            look(text, base)
-        } else {
-            0
-        };
-        self.base = base;
-        self.found = found & (u64::MAX << (position % Self::WIDTH));
-    }
-}
-
-/// Which of the 64 bytes from `base` on are commas, line feeds or quotes.
-fn look(text: &[u8], base: usize) -> u64 {
-    let mut padded = [0; Marks::WIDTH];
-    let bytes = match text.get(base..base + Marks::WIDTH) {
-        Some(bytes) => bytes,
-        None => {
-            let rest = &text[base..];
-            padded[..rest.len()].copy_from_slice(rest);
-            &padded
-        }
-    };
-    let [comma, newline, quote] = [b',', b'\n', b'"'].map(u8x16::splat);
-    let mut found = 0;
-    for (i, sixteen) in bytes.as_chunks::<16>().0.iter().enumerate() {
-        let sixteen = u8x16::new(*sixteen);
-        let hits = sixteen.simd_eq(comma) | sixteen.simd_eq(newline) | sixteen.simd_eq(quote);
-        found |= u64::from(hits.to_bitmask()) << (i * 16);
-    }
-    found
 }
 
 #[cfg(test)]

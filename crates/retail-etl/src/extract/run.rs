@@ -12,7 +12,7 @@ use crate::check::{Duplicates, FinishedRejects, RejectFile};
 use crate::extract::blocks::{Block, Blocks};
 use crate::extract::decode::{Decoded, Decoder};
 use crate::extract::header::Columns;
-use crate::extract::records::Records;
+use crate::extract::records::{Marks, Records};
 use crate::extract::source::Source;
 use crate::extract::{ExtractOptions, Progress, input, pipeline};
 use crate::invoice_lines::InvoiceLines;
@@ -182,7 +182,9 @@ pub(super) fn first_block<R: Read>(
         return Err(Columns::absent(path));
     };
     let mut fields = Vec::new();
-    let mut records = Records::new(&block.bytes, 0, block.line);
+    let mut marks = Marks::default();
+    marks.find(&block.bytes);
+    let mut records = Records::new(&block.bytes, block.line, 0, &marks);
     if records.next(&mut fields).is_none() {
         return Err(Columns::absent(path));
     }

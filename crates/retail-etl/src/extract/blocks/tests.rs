@@ -5,7 +5,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::extract::records::{Field, Records};
+use crate::extract::records::{Field, Marks, Records};
 
 /// Line, whether broken, text, fields: of every record, the places counted in the whole file.
 type Found = (u64, bool, Vec<u8>, Vec<Field>);
@@ -16,7 +16,9 @@ fn records_of(text: &[u8], block_bytes: usize) -> (Vec<Found>, Encoding) {
     blocks.block_bytes = block_bytes;
     let (mut found, mut fields, mut before) = (Vec::new(), Vec::new(), 0);
     while let Some(block) = blocks.next(Vec::new()).unwrap() {
-        let mut records = Records::new(&block.bytes, 0, block.line);
+        let mut marks = Marks::default();
+        marks.find(&block.bytes);
+        let mut records = Records::new(&block.bytes, block.line, 2, &marks);
         while let Some(record) = records.next(&mut fields) {
             let place = |field: &Field| Field {
                 start: field.start + before,
