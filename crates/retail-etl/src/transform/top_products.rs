@@ -1,28 +1,18 @@
 //! Table `top_products`: which products bring in the most?
 
-/// The best `top`. Only these are given a name and their orders.
+/// The best `top`. Of a product's names the one that most lines have is shown.
 pub(super) fn sql(top: u32) -> String {
     format!(
         "
         WITH
             sales AS (
-                SELECT product, sum(items) AS items, sum(revenue) AS revenue
-                FROM product_names
-                GROUP BY product
-            ),
-            best AS (
-                SELECT sales.product AS product, stock_code, items, revenue
-                FROM sales
-                JOIN product_codes ON product_codes.product = sales.product
-                ORDER BY revenue DESC, stock_code
-                LIMIT {top}
-            ),
-            names AS (
                 SELECT
                     product,
-                    first_value(description ORDER BY lines DESC, description) AS description
+                    first_value(description ORDER BY lines DESC, description)
+                        FILTER (WHERE description <> '') AS description,
+                    sum(items) AS items,
+                    sum(revenue) AS revenue
                 FROM product_names
-                WHERE description <> ''
                 GROUP BY product
             )
         SELECT
@@ -32,9 +22,10 @@ pub(super) fn sql(top: u32) -> String {
             items,
             orders,
             revenue
-        FROM best
-        LEFT JOIN names ON names.product = best.product
-        JOIN product_orders ON product_orders.product = best.product
-        ORDER BY rank"
+        FROM sales
+        JOIN product_codes ON product_codes.product = sales.product
+        JOIN product_orders ON product_orders.product = sales.product
+        ORDER BY rank
+        LIMIT {top}"
     )
 }
