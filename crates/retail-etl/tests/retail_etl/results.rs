@@ -1,7 +1,10 @@
 //! Every table against the judge, in every place.
 
+use std::fmt::Write;
 use std::path::Path;
 
+use proptest::prelude::*;
+use proptest::sample::Index;
 use retail_etl::tables::SHAPES;
 
 use crate::judge::{Judge, Rows};
@@ -53,6 +56,48 @@ fn judged(input: &Path, place: &Place, flags: &[&str], top: usize) {
 #[test]
 fn the_sample() {
     judged(&sample(), &Place::new(), &[], 20);
+}
+
+/// A line of one of few invoices, products and customers.
+fn line() -> impl Strategy<Value = String> {
+    let invoice = (prop_oneof!["", "C"], 1..40);
+    let product =
+        (1..8, prop_oneof![Just(""), Just("LANTERN"), Just("\"A, \"\"B\"\"\""), Just("é")]);
+    let numbers = (-3..9, 1..5, 0..300);
+    let customer = (prop_oneof![Just(String::new()), "[1-9]"], prop_oneof!["UK", "EIRE", ""]);
+    (invoice, product, numbers, customer).prop_map(|(invoice, product, numbers, customer)| {
+        let ((cancelled, invoice), (product, name)) = (invoice, product);
+        let ((quantity, month, pence), (customer, country)) = (numbers, customer);
+        format!(
+            "{cancelled}{invoice},{product},{name},{quantity},{month}/1/2011 8:26,{}.{:02},{customer},\
+             {country}\n",
+            pence / 100,
+            pence % 100
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 100, ..Default::default() })]
+
+    /// Lines in any order, over several blocks: those of an invoice do not follow one another, and they
+    /// disagree about the month, the customer and the country; products have several names.
+    #[test]
+    fn lines_that_disagree(
+        lines in proptest::collection::vec(line(), 1..400),
+        order in proptest::collection::vec((any::<Index>(), 1_usize..30), 1..2_000),
+    ) {
+        let place = Place::new();
+        let input = place.path().join("lines.csv");
+        let mut text = String::from(
+            "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n",
+        );
+        for (line, times) in order {
+            write!(text, "{}", line.get(&lines).repeat(times)).unwrap();
+        }
+        std::fs::write(&input, text).unwrap();
+        judged(&input, &place, &["--top", "5"], 5);
+    }
 }
 
 #[test]
