@@ -10,7 +10,7 @@ pub(crate) mod rows;
 
 use arrow::array::{Array, StringArray};
 
-pub(crate) use builder::{DateTime, Line, LinesBuilder};
+pub(crate) use builder::{DateTime, Header, Item, LinesBuilder};
 
 /// The good lines of a block, in their order, and what they say in common.
 #[derive(Debug)]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::invoice_lines::{InvoiceLines, is_cancelled};
+
 /// How a file's text is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -73,6 +75,23 @@ pub struct Warnings {
     pub zero_price: u64,
     /// Every column is as in a row before.
     pub duplicates: u64,
+}
+
+impl Warnings {
+    /// Those of lines, but for duplicates.
+    pub(crate) fn of(lines: &InvoiceLines) -> Self {
+        let headers = &lines.headers;
+        let of_headers = |is: &dyn Fn(usize) -> bool| {
+            let lines = headers.lines.iter().enumerate().filter(|(header, _)| is(*header));
+            lines.map(|(_, count)| *count as u64).sum()
+        };
+        Self {
+            missing_customer: of_headers(&|header| headers.customer_id[header].is_none()),
+            cancelled: of_headers(&|header| is_cancelled(headers.invoice_no.value(header))),
+            zero_price: lines.unit_price.iter().filter(|price| **price == 0).count() as u64,
+            duplicates: 0,
+        }
+    }
 }
 
 /// The input of one run. Always: `rows = loaded + rejected`.

@@ -91,3 +91,11 @@ impl Rule {
         Broken { rule: self, reason: reason.into() }
     }
 }
+
+impl Broken {
+    /// The one whose rule comes first in [`ALL`].
+    pub(crate) fn first(one: Self, other: Self) -> Self {
+        let place = |broken: &Self| ALL.iter().position(|rule| *rule == broken.rule);
+        if place(&other) < place(&one) { other } else { one }
+    }
+}

@@ -13,7 +13,7 @@ use crate::extract::encoding::to_utf8;
 use crate::extract::header::Columns;
 use crate::extract::number;
 use crate::extract::records::{Field, Marks, Records};
-use crate::invoice_lines::{DateTime, InvoiceLines, Line, LinesBuilder};
+use crate::invoice_lines::{Header, InvoiceLines, Item, LinesBuilder};
 use crate::quality::Warnings;
 use crate::words::same;
 
@@ -39,14 +39,20 @@ pub(crate) struct Decoder {
     lines: LinesBuilder,
     marks: Marks,
     fields: Vec<Field>,
-    last_date: Last<DateTime>,
-    last_customer: Last<i64>,
+    /// Where the last good row of the block says what it says of its invoice.
+    last_header: Option<[Field; 4]>,
 }
 
-/// The last text that was read, and its value: the lines of an invoice have the same date and customer.
-struct Last<T> {
-    text: Vec<u8>,
-    value: Option<T>,
+/// A row.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    /// The text that it is in.
+    block: &'a [u8],
+    /// Itself, …
+    text: &'a str,
+    /// … which begins there.
+    start: usize,
+    fields: &'a [Field],
 }
 
 impl Decoder {
@@ -58,8 +64,7 @@ impl Decoder {
             lines: LinesBuilder::new(number),
             marks: Marks::default(),
             fields: Vec::new(),
-            last_date: Last::default(),
-            last_customer: Last::default(),
+            last_header: None,
         }
     }
 
@@ -74,7 +79,7 @@ impl Decoder {
         // Checked as a whole, which is quick; only where that fails, row by row.
         let whole = std::str::from_utf8(&bytes).ok();
         let has_nul = memchr(0, &bytes).is_some();
-        let mut warnings = Warnings::default();
+        self.last_header = None;
         let (mut rows, mut rejects) = (0, Vec::new());
         let (mut marks, mut fields) = (take(&mut self.marks), take(&mut self.fields));
         marks.find(&bytes);
@@ -92,7 +97,10 @@ impl Decoder {
                 )),
                 Ok(text) if has_nul && text.contains('\0') => Err(rules::NUL
                     .broken("the row holds a NUL character, which no database takes as text")),
-                Ok(text) => self.take(text, record.start, &fields, &mut warnings),
+                Ok(text) => {
+                    let (block, start) = (&*bytes, record.start);
+                    self.take(Row { block, text, start, fields: &fields })
+                }
                 Err(error) => Err(rules::ENCODING.broken(format!(
                     "byte {} of the row is not valid UTF-8, which the file is; convert the file, \
                      or say --encoding iso-8859-1",
@@ -105,85 +113,89 @@ impl Decoder {
             }
         }
         (self.marks, self.fields) = (marks, fields);
-        Decoded { lines: self.lines.finish(), rows, rejects, warnings }
+        let lines = self.lines.finish();
+        Decoded { warnings: Warnings::of(&lines), lines, rows, rejects }
     }
 
-    /// Takes a row in, if it keeps all rules, which are looked at in their order. `text` begins at `start`
-    /// of the text that `fields` are about.
+    /// Takes a row in, if it keeps all rules.
     #[inline]
-    fn take(
-        &mut self,
-        text: &str,
-        start: usize,
-        fields: &[Field],
-        warnings: &mut Warnings,
-    ) -> Result<(), Broken> {
-        if fields.len() != self.columns.width {
-            let plural = if fields.len() == 1 { "" } else { "s" };
+    fn take(&mut self, row: Row<'_>) -> Result<(), Broken> {
+        if row.fields.len() != self.columns.width {
+            let plural = if row.fields.len() == 1 { "" } else { "s" };
             return Err(rules::FIELDS.broken(format!(
                 "the row has {} field{plural}, the header {}",
-                fields.len(),
+                row.fields.len(),
                 self.columns.width
             )));
         }
-        let field = |place: usize| {
-            let Field { start: from, end: to, quoted } = fields[place];
-            (&text[from - start..to - start], quoted)
+        let header = match self.says_again(row) {
+            true => Ok(None),
+            false => self.header(row).map(Some),
         };
-        let bytes = |place: usize| {
-            let Field { start: from, end: to, .. } = fields[place];
-            &text.as_bytes()[from - start..to - start]
-        };
-        let [invoice_no, stock_code, description, quantity, date, price, customer, country] =
-            self.columns.places;
-        let line = Line {
-            invoice_no: filled(&rules::INVOICE_NUMBER, field(invoice_no))?,
-            stock_code: filled(&rules::STOCK_CODE, field(stock_code))?,
-            description: unquoted(field(description)),
-            quantity: read(&rules::QUANTITY, bytes(quantity), number::quantity)?,
-            date: read(&rules::DATE, bytes(date), |text| {
-                self.last_date.read(text, |text| date::parse(text, self.date_format))
-            })?,
-            unit_price: read(&rules::PRICE, bytes(price), number::price)?,
-            customer_id: match bytes(customer) {
-                b"" => None,
-                customer => Some(read(&rules::CUSTOMER, customer, |text| {
-                    self.last_customer.read(text, number::whole)
-                })?),
-            },
-            country: unquoted(field(country)),
-        };
-        warnings.missing_customer += u64::from(line.customer_id.is_none());
-        warnings.cancelled += u64::from(line.is_cancelled());
-        warnings.zero_price += u64::from(line.unit_price == 0);
-        self.lines.add(&line);
-        Ok(())
-    }
-}
-
-impl<T> Default for Last<T> {
-    fn default() -> Self {
-        Self { text: Vec::new(), value: None }
-    }
-}
-
-impl<T: Copy> Last<T> {
-    #[inline]
-    fn read(
-        &mut self,
-        text: &[u8],
-        parse: impl FnOnce(&[u8]) -> Result<T, &'static str>,
-    ) -> Result<T, &'static str> {
-        match self.value {
-            Some(value) if same(&self.text, text) => Ok(value),
-            _ => {
-                let value = parse(text)?;
-                self.text.clear();
-                self.text.extend_from_slice(text);
-                self.value = Some(value);
-                Ok(value)
+        match (header, self.item(row)) {
+            (Ok(header), Ok(item)) => {
+                self.lines.add(header.as_ref(), &item);
+                if header.is_some() {
+                    self.last_header = Some(self.columns.of_header().map(|at| row.fields[at]));
+                }
+                Ok(())
             }
+            (Err(one), Err(other)) => Err(Broken::first(one, other)),
+            (Err(broken), _) | (_, Err(broken)) => Err(broken),
         }
+    }
+
+    /// Whether the row says of its invoice what the last good row said: nearly all do.
+    #[inline]
+    fn says_again(&self, row: Row<'_>) -> bool {
+        let fields = self.columns.of_header().map(|place| row.fields[place]);
+        self.last_header.is_some_and(|last| {
+            last.iter().zip(&fields).all(|(last, field)| {
+                last.quoted == field.quoted
+                    && same(&row.block[last.start..last.end], &row.block[field.start..field.end])
+            })
+        })
+    }
+
+    /// Asked once an invoice, so not in the way of what every row needs.
+    #[inline(never)]
+    fn header<'a>(&self, row: Row<'a>) -> Result<Header<'a>, Broken> {
+        let [invoice_no, date, customer, country] = self.columns.of_header();
+        Ok(Header {
+            invoice_no: filled(&rules::INVOICE_NUMBER, row.field(invoice_no))?,
+            date: read(&rules::DATE, row.bytes(date), |text| date::parse(text, self.date_format))?,
+            customer_id: match row.bytes(customer) {
+                b"" => None,
+                customer => Some(read(&rules::CUSTOMER, customer, number::whole)?),
+            },
+            country: unquoted(row.field(country)),
+        })
+    }
+
+    #[inline]
+    fn item<'a>(&self, row: Row<'a>) -> Result<Item<'a>, Broken> {
+        let [stock_code, description, quantity, price] = self.columns.of_item();
+        Ok(Item {
+            stock_code: filled(&rules::STOCK_CODE, row.field(stock_code))?,
+            description: unquoted(row.field(description)),
+            quantity: read(&rules::QUANTITY, row.bytes(quantity), number::quantity)?,
+            unit_price: read(&rules::PRICE, row.bytes(price), number::price)?,
+        })
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The text of a field, and whether it is quoted.
+    #[inline]
+    fn field(self, place: usize) -> (&'a str, bool) {
+        let Field { start, end, quoted } = self.fields[place];
+        (&self.text[start - self.start..end - self.start], quoted)
+    }
+
+    #[inline]
+    fn bytes(self, place: usize) -> &'a [u8] {
+        let Field { start, end, .. } = self.fields[place];
+        &self.block[start..end]
     }
 }
 

@@ -65,6 +65,20 @@ impl Columns {
         Ok(Self { places, width: names.len() })
     }
 
+    /// The places of what a row says of its invoice: number, date, customer and country.
+    #[inline]
+    pub(crate) fn of_header(&self) -> [usize; 4] {
+        let [invoice_no, _, _, _, date, _, customer, country] = self.places;
+        [invoice_no, date, customer, country]
+    }
+
+    /// The places of the rest: stock code, description, quantity and price.
+    #[inline]
+    pub(crate) fn of_item(&self) -> [usize; 4] {
+        let [_, stock_code, description, quantity, _, price, _, _] = self.places;
+        [stock_code, description, quantity, price]
+    }
+
     /// The error of a file without a header.
     pub(crate) fn absent(file: &Path) -> Error {
         let reason = format!("the file is empty: its first line must name {}", COLUMNS.join(", "));

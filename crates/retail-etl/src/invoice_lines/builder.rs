@@ -1,30 +1,34 @@
-//! Builds lines: finds out what they say again.
+//! Builds lines: labels are known again, and rows are hashed.
 
 use std::borrow::Cow;
 
 use arrow::array::{Array, StringBuilder};
 use twox_hash::XxHash3_128;
 
-use super::{Headers, InvoiceLines, NewLabels, is_cancelled};
+use super::{Headers, InvoiceLines, NewLabels};
 use crate::texts::Texts;
-use crate::words::same;
 
 /// Labels are forgotten when they hold so many bytes of text: of the real data they hold 200 kB.
 const MOST_LABEL_BYTES: usize = 4 << 20;
 
-/// A row whose values are all good. Texts are borrowed where they stand in the file as they are.
+/// What a line says of its invoice. Texts are borrowed where they stand in the file as they are.
 #[derive(Debug)]
-pub(crate) struct Line<'a> {
+pub(crate) struct Header<'a> {
     pub(crate) invoice_no: Cow<'a, str>,
+    pub(crate) date: DateTime,
+    pub(crate) customer_id: Option<i64>,
+    pub(crate) country: Cow<'a, str>,
+}
+
+/// What it says beside that.
+#[derive(Debug)]
+pub(crate) struct Item<'a> {
     pub(crate) stock_code: Cow<'a, str>,
     /// Empty, if there is none.
     pub(crate) description: Cow<'a, str>,
     pub(crate) quantity: i64,
-    pub(crate) date: DateTime,
     /// In units of 1/10000 pound.
     pub(crate) unit_price: i64,
-    pub(crate) customer_id: Option<i64>,
-    pub(crate) country: Cow<'a, str>,
 }
 
 /// A point of the calendar and the clock on the wall.
@@ -89,21 +93,22 @@ impl LinesBuilder {
         }
     }
 
-    /// One line more.
+    /// One line more. `header`: `None` if it is that of the line before.
+    ///
+    /// # Panics
+    /// When there is no line before, since the lines were taken the last time.
     #[inline]
-    pub(crate) fn add(&mut self, line: &Line<'_>) {
-        if !self.headers.last_is_of(line) {
-            self.headers.push(line, &mut self.key);
+    pub(crate) fn add(&mut self, header: Option<&Header<'_>>, item: &Item<'_>) {
+        if let Some(header) = header {
+            self.headers.push(header, &mut self.key);
         }
-        if let Some(lines) = self.headers.lines.last_mut() {
-            *lines += 1;
-        }
-        let label = self.labels.number([&line.stock_code, &line.description], &mut self.key);
+        *self.headers.lines.last_mut().expect("the first line has a header") += 1;
+        let label = self.labels.number([&item.stock_code, &item.description], &mut self.key);
         self.label.push(label);
-        self.quantity.push(line.quantity);
-        self.unit_price.push(line.unit_price);
+        self.quantity.push(item.quantity);
+        self.unit_price.push(item.unit_price);
         let (header, label) = (self.headers.last_hash, self.labels.hashes[label as usize]);
-        self.hash.push(hash_of_line(header, label, line));
+        self.hash.push(hash_of_line(header, label, item));
     }
 
     /// The lines that were added since the last time.
@@ -150,23 +155,16 @@ impl Labels {
 }
 
 impl HeadersBuilder {
-    #[inline]
-    fn last_is_of(&self, line: &Line<'_>) -> bool {
-        self.date_ms.last() == Some(&line.date.ms)
-            && self.customer_id.last() == Some(&line.customer_id)
-            && same(last(&self.invoice_no), line.invoice_no.as_bytes())
-            && same(last(&self.country), line.country.as_bytes())
-    }
-
-    fn push(&mut self, line: &Line<'_>, key: &mut Vec<u8>) {
+    fn push(&mut self, header: &Header<'_>, key: &mut Vec<u8>) {
+        let Header { invoice_no, date, customer_id, country } = header;
         self.lines.push(0);
-        self.invoice_no.append_value(&line.invoice_no);
-        self.date_ms.push(line.date.ms);
-        self.month.push(line.date.month);
-        self.customer_id.push(line.customer_id);
-        self.country.append_value(&line.country);
-        let customer = line.customer_id.unwrap_or(i64::MIN);
-        self.last_hash = hash(key, [&line.invoice_no, &line.country], [line.date.ms, customer]);
+        self.invoice_no.append_value(invoice_no);
+        self.date_ms.push(date.ms);
+        self.month.push(date.month);
+        self.customer_id.push(*customer_id);
+        self.country.append_value(country);
+        let customer = customer_id.unwrap_or(i64::MIN);
+        self.last_hash = hash(key, [invoice_no, country], [date.ms, customer]);
     }
 
     fn finish(&mut self) -> Headers {
@@ -178,15 +176,6 @@ impl HeadersBuilder {
             customer_id: taken(&mut self.customer_id),
             country: self.country.finish(),
         }
-    }
-}
-
-/// The text that was appended last; empty, if there is none.
-#[inline]
-fn last(texts: &StringBuilder) -> &[u8] {
-    match texts.offsets_slice() {
-        [.., start, end] => &texts.values_slice()[*start as usize..*end as usize],
-        _ => &[],
     }
 }
 
@@ -203,18 +192,11 @@ fn hash<const N: usize>(key: &mut Vec<u8>, texts: [&str; 2], numbers: [i64; N]) 
 }
 
 #[inline]
-fn hash_of_line(header: u128, label: u128, line: &Line<'_>) -> u128 {
+fn hash_of_line(header: u128, label: u128, item: &Item<'_>) -> u128 {
     let mut key = [0; 48];
     key[..16].copy_from_slice(&header.to_le_bytes());
     key[16..32].copy_from_slice(&label.to_le_bytes());
-    key[32..40].copy_from_slice(&line.quantity.to_le_bytes());
-    key[40..].copy_from_slice(&line.unit_price.to_le_bytes());
+    key[32..40].copy_from_slice(&item.quantity.to_le_bytes());
+    key[40..].copy_from_slice(&item.unit_price.to_le_bytes());
     XxHash3_128::oneshot(&key)
-}
-
-impl Line<'_> {
-    /// Whether the invoice is a cancellation.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        is_cancelled(&self.invoice_no)
-    }
 }

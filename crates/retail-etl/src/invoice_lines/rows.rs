@@ -1,6 +1,6 @@
 //! Lines as rows of all that they say, to look at in tests.
 
-use super::{InvoiceLines, is_cancelled};
+use super::{DateTime, Header, InvoiceLines, Item, LinesBuilder, is_cancelled};
 
 /// A line with all that it says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -15,6 +15,31 @@ pub(crate) struct Row {
     pub(crate) customer_id: Option<i64>,
     pub(crate) country: String,
     pub(crate) cancelled: bool,
+}
+
+/// Builds one block of these.
+pub(crate) fn build(builder: &mut LinesBuilder, rows: &[Row]) -> InvoiceLines {
+    let said = |row: &Row| {
+        (row.invoice_no.clone(), row.date_ms, row.month, row.customer_id, row.country.clone())
+    };
+    let mut before = None;
+    for row in rows {
+        let header = Header {
+            invoice_no: row.invoice_no.as_str().into(),
+            date: DateTime { ms: row.date_ms, month: row.month },
+            customer_id: row.customer_id,
+            country: row.country.as_str().into(),
+        };
+        let item = Item {
+            stock_code: row.stock_code.as_str().into(),
+            description: row.description.as_str().into(),
+            quantity: row.quantity,
+            unit_price: row.unit_price,
+        };
+        let is_new = before.replace(said(row)) != Some(said(row));
+        builder.add(is_new.then_some(&header), &item);
+    }
+    builder.finish()
 }
 
 /// Blocks of lines, as they come one after the other, as rows.

@@ -4,21 +4,8 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::rows::{Row, rows};
+use super::rows::{Row, build, rows};
 use super::*;
-
-fn line(row: &Row) -> Line<'_> {
-    Line {
-        invoice_no: row.invoice_no.as_str().into(),
-        stock_code: row.stock_code.as_str().into(),
-        description: row.description.as_str().into(),
-        quantity: row.quantity,
-        date: DateTime { ms: row.date_ms, month: row.month },
-        unit_price: row.unit_price,
-        customer_id: row.customer_id,
-        country: row.country.as_str().into(),
-    }
-}
 
 /// Rows that often say what one before them said, in part or as a whole.
 fn any_row() -> impl Strategy<Value = Row> {
@@ -52,13 +39,10 @@ proptest! {
         let mut expected = Vec::new();
         let mut built = Vec::new();
         for (builder, said) in &blocks {
-            for (row, times) in said {
-                for _ in 0..*times {
-                    builders[*builder].add(&line(row));
-                    expected.push(row.clone());
-                }
-            }
-            built.push(builders[*builder].finish());
+            let said = said.iter().flat_map(|(row, times)| vec![row.clone(); *times]);
+            let said: Vec<Row> = said.collect();
+            built.push(build(&mut builders[*builder], &said));
+            expected.extend(said);
         }
         prop_assert_eq!(&rows(&built), &expected);
         let hashes: Vec<u128> = built.iter().flat_map(|lines| lines.hash.clone()).collect();
@@ -77,14 +61,11 @@ fn what_lines_say_again_is_there_once() {
     let row = Row { invoice_no: "1".into(), stock_code: "A".into(), ..Row::default() };
     let other_product = Row { stock_code: "B".into(), ..row.clone() };
     let other_invoice = Row { invoice_no: "2".into(), ..row.clone() };
-    for row in [&row, &other_product, &row, &other_invoice, &row] {
-        builder.add(&line(row));
-    }
-    let lines = builder.finish();
+    let said = [row.clone(), other_product, row.clone(), other_invoice, row.clone()];
+    let lines = build(&mut builder, &said);
     assert_eq!(lines.headers.lines, [3, 1, 1]);
     assert_eq!(lines.label, [0, 1, 0, 0, 0]);
-    builder.add(&line(&row));
-    let lines = builder.finish();
+    let lines = build(&mut builder, &[row]);
     assert_eq!((lines.headers.lines, lines.new_labels.stock_code.len()), (vec![1], 0));
 }
 
@@ -101,9 +82,7 @@ fn labels_are_forgotten_when_there_are_too_many() {
         .collect();
     let mut built = Vec::new();
     for row in &expected {
-        builder.add(&line(row));
-        builder.add(&line(&expected[0]));
-        built.push(builder.finish());
+        built.push(build(&mut builder, &[row.clone(), expected[0].clone()]));
     }
     let first: Vec<usize> = built.iter().map(|lines| lines.new_labels.first).collect();
     assert_eq!(first, [0, 1, 2, 3, 0, 2, 3, 0, 2, 3]);

@@ -348,25 +348,26 @@ mod tests {
     use arrow::util::pretty::pretty_format_batches;
 
     use super::*;
-    use crate::invoice_lines::{DateTime, Line, LinesBuilder};
+    use crate::invoice_lines::LinesBuilder;
+    use crate::invoice_lines::rows::{Row, build};
 
     type Said = (&'static str, &'static str, &'static str, i64, Option<i64>, &'static str);
 
     /// Lines of December 2010, each for a pound.
     fn lines(builder: &mut LinesBuilder, lines: &[Said]) -> InvoiceLines {
-        for &(invoice_no, stock_code, description, quantity, customer_id, country) in lines {
-            builder.add(&Line {
-                invoice_no: invoice_no.into(),
-                stock_code: stock_code.into(),
-                description: description.into(),
-                quantity,
-                date: DateTime { ms: 1_291_191_960_000, month: 2010 * 12 + 11 },
-                unit_price: 10_000,
-                customer_id,
-                country: country.into(),
-            });
-        }
-        builder.finish()
+        let rows = lines.iter().map(|line| Row {
+            invoice_no: line.0.into(),
+            stock_code: line.1.into(),
+            description: line.2.into(),
+            quantity: line.3,
+            date_ms: 1_291_191_960_000,
+            month: 2010 * 12 + 11,
+            unit_price: 10_000,
+            customer_id: line.4,
+            country: line.5.into(),
+            cancelled: line.0.starts_with('C'),
+        });
+        build(builder, &rows.collect::<Vec<_>>())
     }
 
     fn numbers(facts: &RecordBatch, column: usize) -> &[u32] {

@@ -27,7 +27,7 @@ fn decode(text: impl AsRef<[u8]>) -> Decoded {
 }
 
 /// Rows, the rule that each breaks, and the reason.
-static BAD_ROWS: [(&str, &Rule, &str); 32] = [
+static BAD_ROWS: [(&str, &Rule, &str); 33] = [
     (
         "536365,85123A,LANTERN,6,12/1/2010 8:26,2.55,17850",
         &rules::FIELDS,
@@ -146,6 +146,7 @@ static BAD_ROWS: [(&str, &Rule, &str); 32] = [
     ),
     // The first rule of several that are broken.
     ("536365,1,A,x,y,z,w,UK", &rules::QUANTITY, "\"x\" is not a number"),
+    (",,A,6,12/1/2010 8:26,2.55,17850,UK", &rules::INVOICE_NUMBER, "InvoiceNo is empty"),
 ];
 
 /// The row in the middle of three is rejected for this rule and reason, and the others are loaded.
@@ -270,4 +271,31 @@ fn hashes() {
     ] {
         assert_ne!(hash(row), hash(other), "{other}");
     }
+}
+
+/// What a row says of its invoice is there once, for those that follow one another and say the same.
+#[test]
+fn headers_of_rows() {
+    let one = "536365,1,A,6,12/1/2010 8:26,2.55,17850,UK";
+    let again = "536365,2,B,-1,12/1/2010 8:26,0,17850,UK";
+    for other in [
+        one.replace("536365", "536366"),
+        one.replace("8:26", "8:27"),
+        one.replace("17850", ""),
+        one.replace("UK", "\"UK, \"\"GB\"\"\""),
+    ] {
+        let decoded = decode(format!("{one}\n{again}\nbad\n{one}\n{other}\n{other}\n{one}\n"));
+        assert_eq!(decoded.lines.headers.lines, [3, 2, 1], "{other}");
+    }
+    // Of a row that is rejected nothing is taken over.
+    let bad = "536366,1,A,x,12/1/2010 8:26,2.55,17850,UK";
+    let decoded = decode(format!("{one}\n{bad}\n{}\n{one}\n", bad.replace('x', "1")));
+    assert_eq!(decoded.lines.headers.lines, [1, 1, 1]);
+    let invoices = rows(&[decoded.lines]).into_iter().map(|row| row.invoice_no);
+    assert_eq!(invoices.collect::<Vec<_>>(), ["536365", "536366", "536365"]);
+    // The same letters, once as they stand, once in quotes where two quotes are one.
+    let plain = r#"536365,1,A,6,12/1/2010 8:26,2.55,17850,U""K"#;
+    let quoted = r#"536365,1,A,6,12/1/2010 8:26,2.55,17850,"U""K""#;
+    let decoded = decode(format!("{plain}\n{quoted}\n"));
+    assert_eq!(decoded.lines.headers.lines, [1, 1]);
 }
