@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Sender;
 
 /// Batches that may wait for a plan, which then works through some of them before another thread takes its
 /// core. More would only take memory: the slowest plan sets the pace.
-const WAITING_BATCHES: usize = 16;
+const WAITING_BATCHES: usize = 8;
 
 /// The end of the table that rows are put into. The table ends when this is dropped.
 pub(super) struct Feeder(Sender<Result<RecordBatch, DataFusionError>>);
