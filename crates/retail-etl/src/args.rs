@@ -98,7 +98,7 @@ impl RunArgs {
     #[must_use]
     pub fn options(&self, world: &World) -> RunOptions {
         RunOptions {
-            // The plans take a core, and so does reading.
+            // One that waits leaves its core to the plans.
             extract: self.input.options(&self.output.output, world.cores),
             transform: TransformOptions {
                 exclude_cancelled: self.tables.exclude_cancelled,

@@ -40,7 +40,7 @@ pub struct RunOptions {
     pub last_fingerprint: Option<String>,
     /// Whether a progress bar may be drawn on standard error.
     pub progress_bar: bool,
-    /// The stop signal: looked at between batches, and a last time before the load.
+    /// The stop signal: looked at between blocks of rows, and a last time before the load.
     pub stop: Shutdown,
 }
 
@@ -66,7 +66,7 @@ pub enum StepEvent {
 }
 
 /// The steps of a run, in order. Extract and transform work at the same time: rows go from one to
-/// the other in batches.
+/// the other in blocks.
 pub const STEPS: [&str; 4] = ["extract", "transform", "report", "load"];
 
 /// Who hears of steps, and may end the run with an error before a step begins.
@@ -307,6 +307,9 @@ fn period_of(dates_ms: &[i64]) -> Period {
 
 #[cfg(test)]
 mod tests {
+    use arus_models::{INVOICE_CSV_HEADER, InvoiceGenerator, InvoiceOptions};
+    use arus_runtime::clock::ManualClock;
+
     use super::*;
 
     #[test]
@@ -327,5 +330,34 @@ mod tests {
             let expected = expected.map(|(first, last)| (day(first).unwrap(), day(last).unwrap()));
             assert_eq!(period, expected, "{dates:?}");
         }
+    }
+
+    /// Each thread numbers products for itself: the tables are the same for any number of them.
+    #[test]
+    fn any_number_of_threads_gives_the_same_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("lines.csv");
+        let made = InvoiceOptions { rows: 40_000, customers: 300 };
+        let mut generator = InvoiceGenerator::new(7, made).unwrap();
+        let mut text = INVOICE_CSV_HEADER.as_bytes().to_vec();
+        while generator.next_row(&mut text) {}
+        std::fs::write(&input, text).unwrap();
+        let tables = [1, 2, 3].map(|threads| {
+            let inputs = vec![input.to_string_lossy().into_owned()];
+            let mut options = ExtractOptions::new(inputs, folder.path().join("rejects.csv"));
+            options.threads = threads;
+            let asked = TransformOptions { exclude_cancelled: false, top: 50 };
+            let mut transform = Transform::start(&asked).unwrap();
+            let (clock, mut blocks) = (ManualClock::new(0), 0);
+            let mut progress = Progress::new(&clock, false);
+            extract::extract(&options, &mut progress, &mut |lines| {
+                blocks += 1;
+                transform.add(&lines)
+            })
+            .unwrap();
+            assert!(blocks > 4, "{blocks}");
+            format!("{:?}", transform.finish().unwrap())
+        });
+        assert!(tables.iter().all(|other| *other == tables[0]));
     }
 }

@@ -99,10 +99,14 @@ impl Transform {
         Ok(Self { options: options.clone(), runtime, context: session(), star, plans })
     }
 
-    /// Gives lines to the plans, waiting while they are busy with those before.
+    /// Gives lines to the plans, waiting while they are busy with those before. All blocks of one
+    /// [`extract`](crate::extract::extract) must come, in their order.
     ///
     /// # Errors
     /// When a plan has failed: the error is its own.
+    ///
+    /// # Panics
+    /// When a block was left out that told of new products.
     pub fn add(&mut self, lines: &InvoiceLines) -> Result<(), Error> {
         let facts = self.star.facts(lines)?;
         let sent = self.plans.iter().try_for_each(|plan| {

@@ -1,8 +1,8 @@
 //! The rules that a row must keep, as data. A row that breaks several is counted under the first of
 //! [`ALL`] that it breaks.
 //!
-//! To add one: name it here, and return a [`Broken`] of it where rows are decoded
-//! (`extract/decode.rs`).
+//! To add one: name it here, and return a [`Broken`] of it where rows are decoded (`extract/decode.rs`): what
+//! a row says of its invoice and what it says beside that are looked at apart, each in the order of [`ALL`].
 
 /// A rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub static CUSTOMER: Rule = Rule {
     meaning: "empty, or a whole number, as 17850 or 17850.0, of at most 18 digits",
 };
 
-/// All rules, in the order they are looked at.
+/// All rules, in the order they are told.
 pub static ALL: [&Rule; 10] = [
     &QUOTES,
     &ENCODING,

@@ -12,7 +12,7 @@ use crate::quality::{Compression, Encoding};
 
 /// Bytes of a block: some six thousand rows of the real data. What becomes of it on its way to the plans
 /// stays in a core's cache; with smaller ones, threads wake each other more often.
-const BLOCK_BYTES: usize = 512 << 10;
+pub(crate) const BLOCK_BYTES: usize = 512 << 10;
 /// A record may be this long, bytes. Beyond it the file is no CSV, and would fill the memory.
 const MAX_RECORD: usize = 16 << 20;
 /// What Windows programs put before UTF-8.

@@ -1,13 +1,12 @@
 //! From a block of text to invoice lines: the rules are applied here.
 
 use std::borrow::Cow;
-use std::mem::take;
 
 use memchr::memchr;
 
 use crate::check::Reject;
 use crate::check::rules::{self, Broken, Rule};
-use crate::extract::blocks::Block;
+use crate::extract::blocks::{BLOCK_BYTES, Block};
 use crate::extract::date::{self, DateFormat};
 use crate::extract::encoding::to_utf8;
 use crate::extract::header::Columns;
@@ -40,7 +39,7 @@ pub(crate) struct Decoder {
     marks: Marks,
     fields: Vec<Field>,
     /// Where the last good row of the block says what it says of its invoice.
-    last_header: Option<[Field; 4]>,
+    last_invoice: Option<[Field; 4]>,
 }
 
 /// A row.
@@ -64,7 +63,7 @@ impl Decoder {
             lines: LinesBuilder::new(number),
             marks: Marks::default(),
             fields: Vec::new(),
-            last_header: None,
+            last_invoice: None,
         }
     }
 
@@ -79,9 +78,10 @@ impl Decoder {
         // Checked as a whole, which is quick; only where that fails, row by row.
         let whole = std::str::from_utf8(&bytes).ok();
         let has_nul = memchr(0, &bytes).is_some();
-        self.last_header = None;
+        self.last_invoice = None;
         let (mut rows, mut rejects) = (0, Vec::new());
-        let (mut marks, mut fields) = (take(&mut self.marks), take(&mut self.fields));
+        let mut marks = std::mem::take(&mut self.marks);
+        let mut fields = std::mem::take(&mut self.fields);
         marks.find(&bytes);
         let mut records = Records::new(&bytes, block.line, self.columns.width, &marks);
         while let Some(record) = records.next(&mut fields) {
@@ -99,7 +99,7 @@ impl Decoder {
                     .broken("the row holds a NUL character, which no database takes as text")),
                 Ok(text) => {
                     let (block, start) = (&*bytes, record.start);
-                    self.take(Row { block, text, start, fields: &fields })
+                    self.take_row(Row { block, text, start, fields: &fields })
                 }
                 Err(error) => Err(rules::ENCODING.broken(format!(
                     "byte {} of the row is not valid UTF-8, which the file is; convert the file, \
@@ -112,14 +112,17 @@ impl Decoder {
                 rejects.push(Reject { line: record.line, broken, row });
             }
         }
-        (self.marks, self.fields) = (marks, fields);
+        // What a huge row needed is not kept.
+        if bytes.len() <= 2 * BLOCK_BYTES {
+            (self.marks, self.fields) = (marks, fields);
+        }
         let lines = self.lines.finish();
         Decoded { warnings: Warnings::of(&lines), lines, rows, rejects }
     }
 
     /// Takes a row in, if it keeps all rules.
     #[inline]
-    fn take(&mut self, row: Row<'_>) -> Result<(), Broken> {
+    fn take_row(&mut self, row: Row<'_>) -> Result<(), Broken> {
         if row.fields.len() != self.columns.width {
             let plural = if row.fields.len() == 1 { "" } else { "s" };
             return Err(rules::FIELDS.broken(format!(
@@ -130,13 +133,13 @@ impl Decoder {
         }
         let header = match self.says_again(row) {
             true => Ok(None),
-            false => self.header(row).map(Some),
+            false => self.invoice(row).map(Some),
         };
         match (header, self.item(row)) {
             (Ok(header), Ok(item)) => {
                 self.lines.add(header.as_ref(), &item);
                 if header.is_some() {
-                    self.last_header = Some(self.columns.of_header().map(|at| row.fields[at]));
+                    self.last_invoice = Some(self.columns.of_invoice().map(|at| row.fields[at]));
                 }
                 Ok(())
             }
@@ -148,8 +151,8 @@ impl Decoder {
     /// Whether the row says of its invoice what the last good row said: nearly all do.
     #[inline]
     fn says_again(&self, row: Row<'_>) -> bool {
-        let fields = self.columns.of_header().map(|place| row.fields[place]);
-        self.last_header.is_some_and(|last| {
+        let fields = self.columns.of_invoice().map(|place| row.fields[place]);
+        self.last_invoice.is_some_and(|last| {
             last.iter().zip(&fields).all(|(last, field)| {
                 last.quoted == field.quoted
                     && same(&row.block[last.start..last.end], &row.block[field.start..field.end])
@@ -159,8 +162,8 @@ impl Decoder {
 
     /// Asked once an invoice, so not in the way of what every row needs.
     #[inline(never)]
-    fn header<'a>(&self, row: Row<'a>) -> Result<Header<'a>, Broken> {
-        let [invoice_no, date, customer, country] = self.columns.of_header();
+    fn invoice<'a>(&self, row: Row<'a>) -> Result<Header<'a>, Broken> {
+        let [invoice_no, date, customer, country] = self.columns.of_invoice();
         Ok(Header {
             invoice_no: filled(&rules::INVOICE_NUMBER, row.field(invoice_no))?,
             date: read(&rules::DATE, row.bytes(date), |text| date::parse(text, self.date_format))?,

@@ -67,7 +67,7 @@ impl Columns {
 
     /// The places of what a row says of its invoice: number, date, customer and country.
     #[inline]
-    pub(crate) fn of_header(&self) -> [usize; 4] {
+    pub(crate) fn of_invoice(&self) -> [usize; 4] {
         let [invoice_no, _, _, _, date, _, customer, country] = self.places;
         [invoice_no, date, customer, country]
     }

@@ -7,7 +7,7 @@ const MAX_DIGITS: usize = 18;
 /// The largest quantity: nine digits. Nine thousand million rows of it are an `i64` still, and of it at the
 /// largest price as many are 38 digits.
 const MAX_QUANTITY: i64 = 999_999_999;
-/// Digits of a price before its point; with those after it they fill `Decimal128(18, 4)`.
+/// Digits of a price before its point; with those after it they are 18, which an `i64` holds.
 const MAX_PRICE_DIGITS: usize = 14;
 /// What makes a number with so many digits behind its point one of 1/10000.
 const TO_PRICE_UNITS: [i64; PRICE_SCALE as usize + 1] = [10_000, 1_000, 100, 10, 1];

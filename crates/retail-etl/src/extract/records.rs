@@ -11,6 +11,9 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 pub(crate) use marks::Marks;
 
+/// Records of more fields are not looked at as a whole first: where most have fewer, to look would take
+/// much longer than to read them.
+const MOST_USUAL: usize = 64;
 /// A quoted field may be this long, bytes.
 const MAX_QUOTED: usize = 1 << 20;
 
@@ -50,9 +53,10 @@ pub(crate) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// The records of the text, whose marks these are; on its first line begins line `line`. They are found
-    /// quickest where they have `width` fields without quotes.
+    /// The records of the text, whose marks these are, and whose first line is line `line` of the file. They
+    /// are found quickest where they have `width` fields without quotes.
     pub(crate) fn new(text: &'a [u8], line: u64, width: usize, marks: &'a Marks) -> Self {
+        let width = if width > MOST_USUAL { 0 } else { width };
         Self { text, position: 0, line, width, marks: marks.places() }
     }
 

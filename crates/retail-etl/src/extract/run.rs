@@ -133,6 +133,7 @@ impl Extraction<'_, '_> {
         self.judge(false)?;
         self.duplicates.add(&lines.hash);
         self.progress.tell(self.read.load(Ordering::Relaxed), self.all_bytes);
+        // Without lines there is nothing new in it either.
         if lines.is_empty() { Ok(()) } else { (self.each)(lines) }
     }
 

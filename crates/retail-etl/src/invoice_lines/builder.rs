@@ -8,8 +8,10 @@ use twox_hash::XxHash3_128;
 use super::{Headers, InvoiceLines, NewLabels};
 use crate::texts::Texts;
 
-/// Labels are forgotten when they hold so many bytes of text: of the real data they hold 200 kB.
+/// Labels are forgotten when they take so many bytes: those of the real data take half a megabyte.
 const MOST_LABEL_BYTES: usize = 4 << 20;
+/// What a label takes beside its text: hashes, a place in a table, ends of texts.
+const BYTES_OF_LABEL: usize = 64;
 
 /// What a line says of its invoice. Texts are borrowed where they stand in the file as they are.
 #[derive(Debug)]
@@ -147,7 +149,7 @@ impl Labels {
         let stock_code = self.new_stock_codes.finish();
         let first = self.hashes.len() - stock_code.len();
         let description = self.new_descriptions.finish();
-        if self.texts.bytes() > MOST_LABEL_BYTES {
+        if self.texts.bytes() + self.hashes.len() * BYTES_OF_LABEL > MOST_LABEL_BYTES {
             *self = Self::default();
         }
         NewLabels { first, stock_code, description }

@@ -37,7 +37,8 @@ pub(super) struct Facts {
     /// | `quantity` | pieces |
     /// | `amount` | quantity · unit price |
     pub(super) lines: RecordBatch,
-    /// What the lines say of invoices; a row for lines that follow one another and say the same.
+    /// What the lines say of invoices; a row for lines that follow one another and say the same, in the
+    /// same letters. Rows may have the same header.
     ///
     /// | column | meaning |
     /// |---|---|
@@ -101,18 +102,19 @@ pub(super) struct Star {
     headers: Numbers<Header>,
     labels: Numbers<Label>,
     /// For each builder of lines: what its labels are here.
-    builders: Vec<Vec<Product>>,
+    builders: Vec<Vec<LabelNumbers>>,
 }
 
-/// Numbers of a label.
+/// The numbers of a label and of its product.
 #[derive(Clone, Copy)]
-struct Product {
+struct LabelNumbers {
     product: u32,
     label: u32,
 }
 
 impl Star {
-    /// `exclude_cancelled`: whether cancelled invoices become neither facts nor dimensions.
+    /// `exclude_cancelled`: whether cancelled invoices are left out of the facts and of the headers. What
+    /// they alone say of products has numbers all the same, which no fact has.
     pub(super) fn new(exclude_cancelled: bool) -> Self {
         Self {
             exclude_cancelled,
@@ -139,6 +141,9 @@ impl Star {
     }
 
     /// The facts of a block of lines. What is new in it goes into the dimensions.
+    ///
+    /// # Panics
+    /// When a block of the same builder was left out before.
     pub(super) fn facts(&mut self, lines: &InvoiceLines) -> Result<Facts, DataFusionError> {
         self.learn(lines.builder, &lines.new_labels);
         let mut facts = FactsBuilder::with_capacity(lines.len(), lines.headers.len());
@@ -171,12 +176,13 @@ impl Star {
         }
         let known = &mut self.builders[builder];
         known.truncate(new.first);
+        assert_eq!(known.len(), new.first, "each block of a builder comes, and in order");
         for (stock_code, description) in new.stock_code.iter().zip(&new.description) {
             let product = self.products.number([stock_code.unwrap_or_default()]);
             let description = description.filter(|description| !description.is_empty());
             let description = description.map(|text| self.descriptions.number([text]));
             let label = self.labels.number(Label { product, description });
-            known.push(Product { product, label });
+            known.push(LabelNumbers { product, label });
         }
     }
 
@@ -225,14 +231,14 @@ impl FactsBuilder {
         &mut self,
         number: u32,
         header: &Header,
-        products: &[Product],
+        labels: &[LabelNumbers],
         lines: &InvoiceLines,
         place: Range<usize>,
     ) {
-        let of_lines = || lines.label[place.clone()].iter().map(|&label| products[label as usize]);
+        let of_lines = || lines.label[place.clone()].iter().map(|&label| labels[label as usize]);
         self.invoices.extend(repeat_n(header.invoice, place.len()));
-        self.products.extend(of_lines().map(|product| product.product));
-        self.labels.extend(of_lines().map(|product| product.label));
+        self.products.extend(of_lines().map(|numbers| numbers.product));
+        self.labels.extend(of_lines().map(|numbers| numbers.label));
         self.cancelled.append_n(place.len(), header.cancelled);
         let quantities = &lines.quantity[place.clone()];
         self.quantities.extend_from_slice(quantities);
@@ -469,6 +475,7 @@ country_names
 "
         );
     }
+
     #[test]
     fn cancelled_invoices_are_left_out() {
         let mut star = Star::new(true);
@@ -487,5 +494,23 @@ country_names
         assert_eq!(numbers(&parts, 0), [0, 1]);
         let [(_, headers), .., (_, countries)] = star.dimensions().unwrap();
         assert_eq!((headers.num_rows(), countries.num_rows()), (2, 1));
+    }
+
+    /// A builder that has too many labels begins anew: the numbers here stay the same.
+    #[test]
+    fn what_a_builder_forgets_keeps_its_numbers() {
+        let mut star = Star::new(false);
+        let mut builder = LinesBuilder::new(0);
+        let row = |product: usize| Row {
+            stock_code: product.to_string(),
+            description: "x".repeat(1 << 20),
+            ..Row::default()
+        };
+        for product in 0..10 {
+            let lines = build(&mut builder, &[row(product), row(0)]);
+            let facts = star.facts(&lines).unwrap().lines;
+            assert_eq!(numbers(&facts, 1), [product as u32, 0], "products");
+            assert_eq!(numbers(&facts, 2), [product as u32, 0], "labels");
+        }
     }
 }

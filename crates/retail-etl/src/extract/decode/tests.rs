@@ -299,3 +299,30 @@ fn headers_of_rows() {
     let decoded = decode(format!("{plain}\n{quoted}\n"));
     assert_eq!(decoded.lines.headers.lines, [1, 1]);
 }
+
+/// Of two rules about fields the one is told that comes first among all.
+#[test]
+fn the_first_of_two_broken_rules() {
+    let good = ["536365", "1", "A", "6", "12/1/2010 8:26", "2.55", "17850", "UK"];
+    // Bad values, by their places.
+    let bad = [(0, ""), (1, ""), (3, "x"), (4, "x"), (5, "x"), (6, "x")];
+    let ways = [
+        &rules::INVOICE_NUMBER,
+        &rules::STOCK_CODE,
+        &rules::QUANTITY,
+        &rules::DATE,
+        &rules::PRICE,
+        &rules::CUSTOMER,
+    ];
+    let place = |rule: &Rule| rules::ALL.iter().position(|other| *other == rule);
+    assert!(ways.is_sorted_by_key(|rule| place(rule)));
+    for (i, (first, value)) in bad.iter().enumerate() {
+        for (second, other) in &bad[i + 1..] {
+            let mut row = good;
+            row[*first] = value;
+            row[*second] = other;
+            let decoded = decode(format!("{}\n{}\n", good.join(","), row.join(",")));
+            assert_eq!(decoded.rejects[0].broken.rule, ways[i], "{row:?}");
+        }
+    }
+}

@@ -197,3 +197,37 @@ fn input_that_is_not_there() {
         assert_eq!(world.error(), format!("there is no input at {input}: {reason}"));
     }
 }
+
+/// Decoders go from file to file: each file has columns in an order of its own, and products that were in
+/// the one before.
+#[test]
+fn files_of_many_blocks_with_other_columns() {
+    let world = World::new().reads("in");
+    let rows = 30_000;
+    let usual: String = (0..rows)
+        .map(|row| format!("{row},P{},LANTERN,6,12/1/2010 8:26,3.39,17850,France\n", row % 700))
+        .collect();
+    world.write("in/1.csv", format!("{HEADER}\n{usual}"));
+    let other: String = (0..rows)
+        .map(|row| format!("EIRE,x,P{},{row},12/2/2010 8:26,LANTERN,1,,7\n", row % 900))
+        .collect();
+    let header =
+        "Country,Extra,StockCode,InvoiceNo,InvoiceDate,Description,UnitPrice,CustomerID,Quantity";
+    world.write("in/2.csv", format!("{header}\n{other}"));
+    let mut world = world;
+    world.options.threads = 2;
+    let (found, quality) = world.extract().unwrap();
+    assert_eq!((found.len(), quality.rejected), (2 * rows, 0));
+    for (row, [one, other]) in (0..rows).map(|row| (row, [&found[row], &found[rows + row]])) {
+        let said = |found: &Row| {
+            let Row { invoice_no, stock_code, description, .. } = found.clone();
+            (invoice_no, stock_code, description, found.quantity, found.unit_price)
+        };
+        let lantern = || "LANTERN".to_owned();
+        let expected = (row.to_string(), format!("P{}", row % 700), lantern(), 6, 33_900);
+        assert_eq!((said(one), one.country.as_str()), (expected, "France"));
+        let expected = (row.to_string(), format!("P{}", row % 900), lantern(), 7, 10_000);
+        assert_eq!((said(other), other.country.as_str()), (expected, "EIRE"));
+        assert_eq!((one.customer_id, other.customer_id), (Some(17_850), None));
+    }
+}
