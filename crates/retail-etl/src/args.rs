@@ -15,6 +15,10 @@ use crate::load::{LoadOptions, Sink};
 use crate::run::RunOptions;
 use crate::transform::TransformOptions;
 
+/// Threads that decode, at the most. To take in what they give, which one thread does, takes a third of
+/// the time that decoding takes: more would only take memory.
+const MOST_DECODERS: usize = 8;
+
 /// How many different customers bought in each month, and whether they come back
 ///
 /// Reads the invoices of the Online Retail data set, checks every row, and writes tables by month:
@@ -98,8 +102,8 @@ impl RunArgs {
     #[must_use]
     pub fn options(&self, world: &World) -> RunOptions {
         RunOptions {
-            // One that waits leaves its core to the plans.
-            extract: self.input.options(&self.output.output, world.cores),
+            // A decoder that waits leaves its core to the plans.
+            extract: self.input.options(&self.output.output, world.cores.min(MOST_DECODERS)),
             transform: TransformOptions {
                 exclude_cancelled: self.tables.exclude_cancelled,
                 top: self.tables.top,
