@@ -9,6 +9,7 @@
 mod customer_cohorts;
 mod customer_months;
 mod distinct;
+mod facts;
 mod feed;
 mod lines;
 mod monthly_customers;

@@ -15,9 +15,9 @@ pub(super) struct LinesPlan {
 /// A table of facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
-    /// A row for each line ([`super::star::Facts::lines`]).
+    /// A row for each line ([`super::facts::Facts::lines`]).
     Lines,
-    /// A row for lines that follow one another in an invoice ([`super::star::Facts::parts`]).
+    /// A row for lines that follow one another in an invoice ([`super::facts::Facts::parts`]).
     Parts,
 }
 
